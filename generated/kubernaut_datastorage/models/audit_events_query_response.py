@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -47,9 +47,9 @@ class AuditEventsQueryResponse:
         return field_dict
 
     @classmethod
-    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        from ..models.audit_event import AuditEvent
-        from ..models.audit_events_pagination import AuditEventsPagination
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.audit_event import AuditEvent  # noqa: PLC0415
+        from ..models.audit_events_pagination import AuditEventsPagination  # noqa: PLC0415
 
         d = dict(src_dict)
         data = []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -180,9 +180,9 @@ class RemediationWorkflow:
         return field_dict
 
     @classmethod
-    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        from ..models.detected_labels import DetectedLabels
-        from ..models.mandatory_labels import MandatoryLabels
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.detected_labels import DetectedLabels  # noqa: PLC0415
+        from ..models.mandatory_labels import MandatoryLabels  # noqa: PLC0415
 
         d = dict(src_dict)
         workflow_name = d.pop("workflow_name")

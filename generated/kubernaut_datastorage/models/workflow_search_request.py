@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -67,8 +67,8 @@ class WorkflowSearchRequest:
         return field_dict
 
     @classmethod
-    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        from ..models.workflow_search_filters import WorkflowSearchFilters
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.workflow_search_filters import WorkflowSearchFilters  # noqa: PLC0415
 
         d = dict(src_dict)
         filters = WorkflowSearchFilters.from_dict(d.pop("filters"))
