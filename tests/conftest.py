@@ -1,7 +1,7 @@
 """Fixtures and settings that every test shares; what only one kind of test needs stands in that directory's conftest.
 
-Tests are imported by location (`--import-mode=importlib`), so that nothing of the source tree gets onto `sys.path` and an
-installed wheel can be tested from here. A helper module under `tests/` is imported by its full name: `tests.unit.helpers`.
+Tests are imported by location (`--import-mode=importlib`), so that nothing of the source tree gets onto `sys.path` and
+an installed wheel can be tested from here. A helper module is imported by its full name: `tests.unit.helpers`.
 """
 
 import pytest

@@ -1,0 +1,25 @@
+"""Runs one file of this repository in an environment that holds the source tree and all extras."""
+
+import os
+import subprocess
+import sys
+
+from .environments import ROOT, clean_environment, running
+from .interpreters import find, main_one
+from .steps import Log
+
+
+def main() -> None:
+    program, arguments = sys.argv[1], sys.argv[2:]
+    env = running(main_one(find()))
+    try:
+        # What goes wrong is printed by pip itself; what goes well is worth no line before the program's own.
+        env.prepare(Log(live=True).run)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"the set-up failed with exit code {error.returncode}")
+    command = [str(env.python), str(ROOT / program), *arguments]
+    os.execve(env.python, command, clean_environment())  # noqa: S606 - the program takes over this process and its signals
+
+
+if __name__ == "__main__":
+    main()
