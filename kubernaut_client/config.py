@@ -1,0 +1,268 @@
+"""What a client is configured with: base URL, token, TLS, headers, proxy; from arguments, then from the environment.
+
+Everything is checked here, once, and refused with a `ConfigurationError` that names the argument or the variable. The
+values of tokens and headers never appear in a message or repr. What is done with them is in `http`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import ipaddress
+import os
+import platform
+import re
+import ssl
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from . import __version__
+from .errors import ConfigurationError, KubernautError, explain
+from .problems import one_line
+
+TIMEOUT_LIMIT = 86400.0
+
+Token = str | Callable[[], str]
+AsyncToken = str | Callable[[], str | Awaitable[str]]
+
+URL_VARIABLES = ("KUBERNAUT_DATASTORAGE_URL", "DATA_STORAGE_URL")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?")
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]+\]", re.IGNORECASE)
+# Headers that frame a message or that this package sets on every request.
+_RESERVED = frozenset({"content-length", "content-type", "transfer-encoding", "connection", "host", "x-request-id"})
+
+
+def base_url(given: object) -> str:
+    """The base URL without a trailing slash: from the argument, else from the environment."""
+    source = "base_url"
+    if given is None:
+        source = next((name for name in URL_VARIABLES if os.environ.get(name)), "")
+        if not source:
+            raise ConfigurationError(f"base_url is missing: pass it, or set {' or '.join(URL_VARIABLES)}")
+        given = os.environ[source]
+    if not isinstance(given, str):
+        raise ConfigurationError(f"base_url must be a string, not {type(given).__name__}")
+    try:
+        parts = urlsplit(given)
+        port = parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"{source} is not a URL ({one_line(str(error))})") from None
+    if parts.username is not None or parts.password is not None:
+        raise ConfigurationError(f"{source} must not contain credentials: pass them as token= or in headers=")
+    shown = one_line(given, 200)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"{source} must start with http:// or https:// and name a host, not {shown!r}")
+    if parts.query or parts.fragment or given.endswith(("?", "#")):
+        raise ConfigurationError(f"{source} must not have a query or a fragment: {shown!r}")
+    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.rstrip(":")
+    try:
+        ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError:
+        ascii_host = ""
+    if not _HOST.fullmatch(ascii_host) or ".." in ascii_host or port == 0:
+        raise ConfigurationError(f"{source} has an invalid host or port: {shown!r}")
+    if not re.fullmatch(r"[!-~]*", parts.path) or "\\" in parts.path:
+        raise ConfigurationError(f"{source} has characters in its path that must be escaped: {shown!r}")
+    return f"{parts.scheme}://{ascii_host}{f':{port}' if port is not None else ''}{parts.path.rstrip('/')}"
+
+
+def headers(given: Mapping[str, str] | None, name: str = "headers") -> dict[str, str]:
+    """Headers for every request; those that this package or HTTP itself sets are refused."""
+    checked: dict[str, str] = {}
+    for key, value in dict(given or {}).items():
+        if not isinstance(key, str) or not _HEADER_NAME.fullmatch(key):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name}: {one_line(repr(key), 60)} is not a header name")
+        if key.lower() in _RESERVED:
+            raise ConfigurationError(f"{name}: {key} is set by the client itself")
+        if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"{name}: the value of {key} must be printable ASCII on one line")
+        checked[key] = value
+    return checked
+
+
+def user_agent(httpx_version: str) -> str:
+    return f"kubernaut-client/{__version__} python/{platform.python_version()} httpx/{httpx_version}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address, as a URL has it, can only be this machine."""
+    host = host.strip("[]").rstrip(".").lower()
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback or address.is_unspecified
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for a URL; never one for a loopback address."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host):
+        return None
+    netloc = f"{host}:{parts.port}" if parts.port else host
+    if urllib.request.proxy_bypass(netloc):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+class TokenSource:
+    """The bearer token, asked for before every attempt: a string, a callable, or a file that is re-read when it
+    changes.
+
+    Without an argument it is KUBERNAUT_TOKEN, else the file that KUBERNAUT_TOKEN_FILE names, else none.
+    """
+
+    def __init__(self, token: AsyncToken | None) -> None:
+        self._read: Callable[[], object] | None
+        variable = os.environ.get("KUBERNAUT_TOKEN")
+        path = os.environ.get("KUBERNAUT_TOKEN_FILE")
+        if token is not None and not isinstance(token, str) and not callable(token):
+            raise ConfigurationError(f"token must be a string or a callable, not {type(token).__name__}")
+        if callable(token):
+            self._read, self._source = token, "token"
+        elif token is not None or variable:
+            value = _token(
+                token if token is not None else variable, "token" if token is not None else "KUBERNAUT_TOKEN"
+            )
+            self._read, self._source = (lambda: value), "token"
+        elif path:
+            watched = WatchedFile(Path(path))
+            self._read, self._source = (lambda: watched.read().strip()), "KUBERNAUT_TOKEN_FILE"
+            _token(self._call(), self._source)
+        else:
+            self._read, self._source = None, ""
+
+    @property
+    def present(self) -> bool:
+        """Whether there is a source of tokens."""
+        return self._read is not None
+
+    def get(self) -> str | None:
+        """The token now; None without one. Raises `ConfigurationError` for a source that fails or gives no token."""
+        if self._read is None:
+            return None
+        value = self._call()
+        if inspect.isawaitable(value):
+            if inspect.iscoroutine(value):
+                value.close()
+            raise ConfigurationError("token is an async callable: use AsyncDataStorageClient")
+        return _token(value, self._source)
+
+    async def aget(self) -> str | None:
+        """As `get`, where the callable may be async."""
+        if self._read is None:
+            return None
+        value = self._call()
+        if inspect.isawaitable(value):
+            try:
+                value = await value
+            except KubernautError:
+                raise
+            except Exception as error:
+                raise ConfigurationError(f"{self._source} failed: {type(error).__name__}") from error
+        return _token(value, self._source)
+
+    def _call(self) -> object:
+        try:
+            return self._read() if self._read else None
+        except KubernautError:
+            raise
+        except OSError as error:
+            raise ConfigurationError(f"{self._source} can't be read: {explain(error)}") from error
+        # A callable of the user's may raise anything, and callers are promised nothing but a KubernautError.
+        except Exception as error:
+            raise ConfigurationError(f"{self._source} failed: {type(error).__name__}") from error
+
+
+def _token(value: object, source: str) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{source} must give a string, not {type(value).__name__}")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ConfigurationError(f"{source} must give a token of printable ASCII without spaces")
+    return value
+
+
+@dataclass(slots=True)
+class WatchedFile:
+    """A small text file that is read again when it was replaced, as Kubernetes does with projected volumes."""
+
+    path: Path
+    _stamp: tuple[int, int, int] | None = None
+    _text: str = field(default="", repr=False)
+
+    def changed(self) -> bool:
+        """Whether the file isn't the one that was seen last; remembers the one seen now."""
+        status = self.path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        same, self._stamp = stamp == self._stamp, stamp
+        return not same
+
+    def forget(self) -> None:
+        """Take the file for a new one the next time."""
+        self._stamp = None
+
+    def read(self) -> str:
+        """The text, as ASCII."""
+        if self.changed():
+            try:
+                self._text = self.path.read_text("ascii")
+            except BaseException:
+                self._stamp = None
+                raise
+        return self._text
+
+
+class TLS:
+    """The TLS context of a client, and the files that it is loaded from again when they change.
+
+    With a context of the caller's own nothing is loaded. Else the system's certificate authorities, or those of
+    KUBERNAUT_CA_FILE, are trusted, and KUBERNAUT_CLIENT_CERT with KUBERNAUT_CLIENT_KEY is the client's certificate.
+    A new certificate is used from the next handshake on; while a rotation is half done the old one stays in use.
+    """
+
+    def __init__(self, given: ssl.SSLContext | None) -> None:
+        if given is not None and not isinstance(given, ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"tls must be an ssl.SSLContext, not {type(given).__name__}")
+        self._ca = os.environ.get("KUBERNAUT_CA_FILE") if given is None else None
+        self._cert = os.environ.get("KUBERNAUT_CLIENT_CERT") if given is None else None
+        self._key = os.environ.get("KUBERNAUT_CLIENT_KEY") if given is None else None
+        if self._key and not self._cert:
+            raise ConfigurationError("KUBERNAUT_CLIENT_KEY is set without KUBERNAUT_CLIENT_CERT")
+        self._files = [WatchedFile(Path(path)) for path in (self._ca, self._cert, self._key) if path]
+        self.context = given
+        if given is None:
+            try:
+                self.context = ssl.create_default_context(cafile=self._ca)
+                self._load()
+            except (OSError, ValueError) as error:
+                names = "KUBERNAUT_CA_FILE, KUBERNAUT_CLIENT_CERT or KUBERNAUT_CLIENT_KEY"
+                raise ConfigurationError(f"{names} can't be loaded: {explain(error)}") from error
+
+    def refresh(self) -> None:
+        """Load the files again if one of them changed."""
+        try:
+            if any(file.changed() for file in self._files):
+                self._load()
+        except (OSError, ValueError):
+            for file in self._files:
+                file.forget()
+
+    def _load(self) -> None:
+        for file in self._files:
+            file.changed()
+        if self.context and self._ca:
+            self.context.load_verify_locations(self._ca)
+        if self.context and self._cert:
+            # Without a callback OpenSSL would ask the terminal for the pass phrase of an encrypted key, and wait.
+            self.context.load_cert_chain(self._cert, self._key, password=lambda: "")

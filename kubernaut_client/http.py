@@ -1,0 +1,489 @@
+"""The only module that talks HTTP, and the only one that imports httpx and httpcore.
+
+`Session` and `AsyncSession` send one request and return its `Answer`, whatever its status; what ends without a status
+line is a `TransportError` that says whether anything was sent. Both own a pool of connections per process (and, async,
+per event loop), so nothing is shared across `fork()`. Repeating is left to `execute`, reading answers to `operations`.
+
+The limit of an attempt sits below httpx, in the network backend: every connect, read and write gets what is left of it.
+httpx's own timeouts start anew with every byte that arrives, so a server that sends one byte a second would never meet
+them. A caller's own httpx client has no such backend: with it only the body is held to the limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import httpcore
+import httpx
+
+from . import config
+from .errors import (
+    ConfigurationError,
+    ConnectError,
+    ConnectionDroppedError,
+    Outcome,
+    RequestTimeoutError,
+    TransportError,
+    explain,
+)
+
+_MAX_CONNECTIONS = 100
+_LIMITS = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=15.0)
+# The service's server closes an idle connection after 30 s; ours goes first, so that the two don't meet half-way.
+_WRITE_CHUNK = 65536
+_SOCKET_OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, encoded: `path` is relative to the base URL and escaped."""
+
+    method: str
+    path: str
+    params: Mapping[str, Any] | None = None
+    content: bytes | None = None
+    headers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: `headers` with lower-case names, and whether the body is `complete` and decoded."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    complete: bool = True
+
+    def without(self, secret: str | None) -> Answer:
+        """The same answer with a secret blotted out, for services and proxies that quote what they were sent."""
+        if not secret or (secret.encode() not in self.body and not any(secret in v for v in self.headers.values())):
+            return self
+        headers = {name: value.replace(secret, "***") for name, value in self.headers.items()}
+        return replace(self, headers=headers, body=self.body.replace(secret.encode(), b"***"))
+
+
+class _Attempt:
+    """The attempt in progress: when it must end, and what has gone over the wire."""
+
+    __slots__ = ("end", "received", "sent")
+
+    def __init__(self, limit: float) -> None:
+        self.end = time.monotonic() + limit
+        self.sent = False
+        self.received = False
+
+    def left(self, timeout: type[httpcore.TimeoutException]) -> float:
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise timeout("the attempt ran out of time")
+        return left
+
+
+_ATTEMPT: ContextVar[_Attempt] = ContextVar("kubernaut_client_attempt")
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        attempt = _ATTEMPT.get()
+        data = self._stream.read(max_bytes, attempt.left(httpcore.ReadTimeout))
+        attempt.received = attempt.received or bool(data)
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        attempt = _ATTEMPT.get()
+        # httpcore starts the timeout anew for every piece that the socket takes, so it gets one piece at a time.
+        for start in range(0, len(buffer), _WRITE_CHUNK):
+            left = attempt.left(httpcore.WriteTimeout)
+            attempt.sent = True
+            self._stream.write(buffer[start : start + _WRITE_CHUNK], left)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = _ATTEMPT.get().left(httpcore.ConnectTimeout)
+        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _Backend(httpcore.NetworkBackend):
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        self._backend = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        attempt = _ATTEMPT.get()
+        # A name with several addresses would get the whole timeout for each of them.
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        for remaining in range(len(addresses), 0, -1):
+            left = attempt.left(httpcore.ConnectTimeout) / remaining
+            try:
+                address = addresses[-remaining]
+                return _Stream(self._backend.connect_tcp(address, port, left, local_address, socket_options))
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if remaining == 1:
+                    raise
+        raise httpcore.ConnectError("the name has no address")
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        attempt = _ATTEMPT.get()
+        data = await self._stream.read(max_bytes, attempt.left(httpcore.ReadTimeout))
+        attempt.received = attempt.received or bool(data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        attempt = _ATTEMPT.get()
+        left = attempt.left(httpcore.WriteTimeout)
+        attempt.sent = True
+        await self._stream.write(buffer, left)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        left = _ATTEMPT.get().left(httpcore.ConnectTimeout)
+        return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
+        self._backend = backend
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        left = _ATTEMPT.get().left(httpcore.ConnectTimeout)
+        return _AsyncStream(await self._backend.connect_tcp(host, port, left, local_address, socket_options))
+
+
+class _Base:
+    """What both colours share: configuration, how a request is put together, and what a failure means."""
+
+    def __init__(
+        self, base_url: str, token: config.TokenSource, tls: ssl.SSLContext | None, headers: Mapping[str, str]
+    ) -> None:
+        self.base_url = base_url
+        self.token = token
+        self.headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": config.user_agent(httpx.__version__),
+            **headers,
+        }
+        self.drops_unknown_ids_until = 0.0
+        """Until when (monotonic clock) the service is known to answer for an unknown id by closing the connection."""
+        self._proxy = config.proxy_for(base_url)
+        # Loading the certificate authorities takes 20 ms, so a client that only speaks plain HTTP goes without.
+        self._tls = config.TLS(tls) if base_url.startswith("https:") or self._proxy or tls else None
+
+    def _transport_options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "verify": self._tls.context if self._tls else False,
+            "trust_env": False,
+            "limits": _LIMITS,
+        }
+        if self._proxy:
+            try:
+                options["proxy"] = httpx.Proxy(self._proxy)
+            except Exception as error:
+                raise ConfigurationError(
+                    f"the proxy in the environment can't be used: {type(error).__name__}"
+                ) from error
+        return options
+
+    def _arguments(self, request: Request, headers: Mapping[str, str], limit: float) -> dict[str, Any]:
+        merged = {**self.headers, **(request.headers or {}), **headers}
+        if request.content is not None:
+            merged["Content-Type"] = "application/json"
+        return {
+            "method": request.method,
+            "url": self.base_url + request.path,
+            "params": request.params or None,
+            "headers": merged,
+            "content": request.content,
+            "extensions": {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limit)},
+        }
+
+    def _refuse_foreign_process(self, pid: int) -> None:
+        if pid != os.getpid():
+            raise ConfigurationError("http_client was made in another process: make a client of its own after fork()")
+
+
+def _own_client_options() -> dict[str, Any]:
+    # One non-ASCII cookie would make httpx raise on every later call, and the service sets none: nothing is kept.
+    policy = DefaultCookiePolicy(allowed_domains=[])
+    return {"trust_env": False, "cookies": CookieJar(policy), "timeout": None}
+
+
+class Session(_Base):
+    """Sends requests over a pool of connections; thread-safe, and safe after `fork()` (a pool per process)."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: config.TokenSource,
+        tls: ssl.SSLContext | None,
+        headers: Mapping[str, str],
+        http_client: httpx.Client | None = None,
+    ) -> None:
+        super().__init__(base_url, token, tls, headers)
+        if http_client is not None and not isinstance(http_client, httpx.Client):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"http_client must be an httpx.Client, not {type(http_client).__name__}")
+        self._given = http_client
+        self._pid = os.getpid()
+        self._pools: dict[int, httpx.Client] = {}
+        self.closed = False
+        if http_client is None:
+            self._pools[self._pid] = self._make()
+
+    def authorization(self) -> str | None:
+        return self.token.get()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def request(self, request: Request, headers: Mapping[str, str], limit: float, alone: bool = False) -> Answer:
+        """Send one request and read its answer within `limit` seconds; `alone`: over a connection of its own.
+
+        Raises a `TransportError` for anything that ends without a status line.
+        """
+        client = pool = self._client()
+        attempt = _Attempt(limit)
+        mark = _ATTEMPT.set(attempt)
+        own = self._given is None
+        built: httpx.Request | None = None
+        try:
+            if alone and own:
+                client = self._make()
+            arguments = self._arguments(request, headers, limit)
+            built = httpx.Request(**arguments) if own else client.build_request(**arguments)
+            response = client.send(built, stream=True, follow_redirects=False)
+            chunks: list[bytes] = []
+            complete = True
+            try:
+                for chunk in response.iter_bytes():
+                    chunks.append(chunk)
+                    attempt.left(httpcore.ReadTimeout)
+            # The status line is here: whatever cuts the body short, the answer stands.
+            except Exception:  # noqa: BLE001 - see above
+                complete = False
+            finally:
+                response.close()
+            return Answer(response.status_code, dict(response.headers), b"".join(chunks), complete)
+        # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
+        except Exception as error:
+            failure = _transport_error(error, attempt, own, self.base_url, limit)
+            if built is not None:
+                built.headers = httpx.Headers()
+            raise failure from error
+        finally:
+            _ATTEMPT.reset(mark)
+            if client is not pool:
+                client.close()
+
+    def close(self) -> None:
+        """Close this process's connections; safe to call again. A caller's own client is left open."""
+        self.closed = True
+        client = self._pools.pop(os.getpid(), None)
+        if client is not None:
+            client.close()
+
+    def _client(self) -> httpx.Client:
+        if self.closed:
+            raise ConfigurationError("this client is closed")
+        if self._given is not None:
+            self._refuse_foreign_process(self._pid)
+            return self._given
+        if self._tls:
+            self._tls.refresh()
+        pid = os.getpid()
+        client = self._pools.get(pid)
+        if client is None:
+            # The parent's pool stays where it is, untouched: closing it here would end TLS for the parent too.
+            client = self._pools.setdefault(pid, self._make())
+        return client
+
+    def _make(self) -> httpx.Client:
+        transport = httpx.HTTPTransport(**self._transport_options())
+        pool = cast("Any", transport)._pool
+        pool._network_backend = _Backend(pool._network_backend)
+        return httpx.Client(transport=transport, **_own_client_options())
+
+
+class AsyncSession(_Base):
+    """As `Session`, for asyncio: a pool per running event loop and process."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: config.TokenSource,
+        tls: ssl.SSLContext | None,
+        headers: Mapping[str, str],
+        http_client: httpx.AsyncClient | None = None,
+    ) -> None:
+        super().__init__(base_url, token, tls, headers)
+        if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
+        self._given = http_client
+        self._pid = os.getpid()
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[int, httpx.AsyncClient]] = WeakKeyDictionary()
+        self.closed = False
+        self._transport_options()
+
+    async def authorization(self) -> str | None:
+        return await self.token.aget()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def request(self, request: Request, headers: Mapping[str, str], limit: float, alone: bool = False) -> Answer:
+        """As `Session.request`. Cancelling it closes the connection in use."""
+        client = pool = self._client()
+        attempt = _Attempt(limit)
+        mark = _ATTEMPT.set(attempt)
+        own = self._given is None
+        built: httpx.Request | None = None
+        try:
+            if alone and own:
+                client = self._make()
+            arguments = self._arguments(request, headers, limit)
+            built = httpx.Request(**arguments) if own else client.build_request(**arguments)
+            response = await client.send(built, stream=True, follow_redirects=False)
+            chunks: list[bytes] = []
+            complete = True
+            try:
+                async for chunk in response.aiter_bytes():
+                    chunks.append(chunk)
+                    attempt.left(httpcore.ReadTimeout)
+            # The status line is here: whatever cuts the body short, the answer stands.
+            except Exception:  # noqa: BLE001 - see above
+                complete = False
+            finally:
+                await response.aclose()
+            return Answer(response.status_code, dict(response.headers), b"".join(chunks), complete)
+        # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
+        except Exception as error:
+            failure = _transport_error(error, attempt, own, self.base_url, limit)
+            if built is not None:
+                built.headers = httpx.Headers()
+            raise failure from error
+        finally:
+            _ATTEMPT.reset(mark)
+            if client is not pool:
+                await client.aclose()
+
+    async def close(self) -> None:
+        """Close this event loop's connections; safe to call again. A caller's own client is left open."""
+        self.closed = True
+        pid, client = self._pools.pop(asyncio.get_running_loop(), (0, None))
+        if client is not None and pid == os.getpid():
+            await client.aclose()
+
+    def _client(self) -> httpx.AsyncClient:
+        if self.closed:
+            raise ConfigurationError("this client is closed")
+        if self._given is not None:
+            self._refuse_foreign_process(self._pid)
+            return self._given
+        if self._tls:
+            self._tls.refresh()
+        loop = asyncio.get_running_loop()
+        pid, client = self._pools.get(loop, (0, None))
+        if client is None or pid != os.getpid():
+            client = self._make()
+            self._pools[loop] = (os.getpid(), client)
+        return client
+
+    def _make(self) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(**self._transport_options())
+        pool = cast("Any", transport)._pool
+        pool._network_backend = _AsyncBackend(pool._network_backend)
+        return httpx.AsyncClient(transport=transport, **_own_client_options())
+
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+
+
+def _transport_error(error: Exception, attempt: _Attempt, own: bool, base_url: str, limit: float) -> TransportError:
+    """What an exception of httpx, or of anything below it, says of the request.
+
+    Over our own backend it is known whether a byte was written; over a caller's client only what its exception says.
+    """
+    unsent = isinstance(error, _NEVER_SENT) or (own and not attempt.sent)
+    outcome = Outcome.NOT_SENT if unsent else Outcome.UNKNOWN
+    if isinstance(error, httpx.TimeoutException | httpcore.TimeoutException | TimeoutError):
+        doing = "waiting for a connection" if unsent else "waiting for the answer"
+        return RequestTimeoutError(f"no answer from {base_url} within {limit:.3g} s, {doing}", outcome=outcome)
+    if unsent:
+        return ConnectError(f"no connection to {base_url}: {_cause(error)}", outcome=outcome)
+    silent = not attempt.received if own else _looks_silent(error)
+    return ConnectionDroppedError(f"no answer from {base_url}: {_cause(error)}", outcome=outcome, silent=silent)
+
+
+def _looks_silent(error: Exception) -> bool:
+    return isinstance(error, httpx.ReadError) or "without sending a response" in str(error)
+
+
+def _cause(error: Exception) -> str:
+    # What isn't HTTP is quoted in the text of a protocol error, and nobody knows what it holds.
+    if isinstance(error, httpx.ProtocolError) and "without sending" not in str(error):
+        return f"{type(error).__name__}: what came isn't a complete HTTP answer"
+    return explain(error)
+
+
+def as_httpx(answer: Answer, request: Request, base_url: str) -> httpx.Response:
+    """An answer as the generated client expects it."""
+    headers = {
+        k: v for k, v in answer.headers.items() if k not in ("content-encoding", "content-length", "transfer-encoding")
+    }
+    asked = httpx.Request(request.method, base_url + request.path)
+    return httpx.Response(answer.status, headers=headers, content=answer.body, request=asked)

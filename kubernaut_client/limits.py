@@ -1,0 +1,412 @@
+"""Every limit that Data Storage has, as a table, checked before anything is sent.
+
+The service answers some of these with a long 400, some with a 500 of its database and some with a success that loses
+the value; here each is an `InvalidRequestError` that names the field and the limit. What is checked comes back as it
+goes on the wire: members that are None or UNSET are left out, times are UTC with `Z`. A limit that only the service
+knows (its clock, what is stored already) stays with the service.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any, Protocol, cast, runtime_checkable
+from uuid import UUID
+
+from .errors import InvalidRequestError
+from .problems import one_line
+
+STATUSES = ("active", "disabled", "deprecated", "archived")
+SEVERITIES = ("critical", "high", "medium", "low")
+PRIORITIES = ("P0", "P1", "P2", "P3", "*")
+NAME_LIMIT = 255
+VERSION_LIMIT = 50
+PAGE_LIMIT = 1000
+"""The service refuses a larger page; it silently returns at most 100 workflows a page."""
+
+_INTEGER_MAX = 2**31 - 1  # PostgreSQL INTEGER
+_DEPTH_LIMIT = 100
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@runtime_checkable
+class _Encodable(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong with one input: (field path, reason) pairs in the order of the table."""
+
+    found: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+    def add(self, path: str, reason: str) -> None:
+        self.found.append((path, reason))
+
+    def raise_first(self) -> None:
+        """Raise `InvalidRequestError` for the first finding, saying how many more there are."""
+        if self.found:
+            path, reason = self.found[0]
+            more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
+            raise InvalidRequestError(f"{one_line(path)}: {reason}{more}", field=path)
+
+
+Rule = Callable[[object, str, Findings], Any]
+"""Checks a value found at a path, notes what is wrong, and returns the value for the wire."""
+
+
+def text(most: int | None = None, least: int = 0, choices: Sequence[str] = ()) -> Rule:
+    """A string, counted in code points as the service does; PostgreSQL stores neither NUL nor lone surrogates."""
+
+    def check(value: object, path: str, findings: Findings) -> object:
+        if not isinstance(value, str):
+            findings.add(path, f"must be a string, not {type(value).__name__}")
+        elif choices and value not in choices:
+            findings.add(path, f"must be one of {', '.join(choices)}, not {one_line(repr(value), 60)}")
+        elif len(value) < least:
+            findings.add(path, "must not be empty" if least == 1 else f"must have {least} characters, has {len(value)}")
+        elif most is not None and len(value) > most:
+            findings.add(path, f"must have at most {most} characters, has {len(value)}")
+        elif fault := _unstorable(value):
+            findings.add(path, fault)
+        return str(value)
+
+    return check
+
+
+def integer(low: int, high: int) -> Rule:
+    """An integer that PostgreSQL's column takes."""
+
+    def check(value: object, path: str, findings: Findings) -> object:
+        if type(value) is not int:
+            findings.add(path, f"must be an integer, not {type(value).__name__}")
+        elif not low <= value <= high:
+            findings.add(path, f"must be from {low} to {high}, not {one_line(str(value)[:60])}")
+        return value
+
+    return check
+
+
+def number(low: float, high: float) -> Rule:
+    """A finite number."""
+
+    def check(value: object, path: str, findings: Findings) -> object:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            findings.add(path, f"must be a number, not {type(value).__name__}")
+        elif not low <= value <= high:
+            findings.add(path, f"must be from {low:g} to {high:g}")
+        return value
+
+    return check
+
+
+def boolean(value: object, path: str, findings: Findings) -> object:
+    if not isinstance(value, bool):
+        findings.add(path, f"must be true or false, not {type(value).__name__}")
+    return value
+
+
+def time(value: object, path: str, findings: Findings) -> object:
+    """A point in time with a zone; the service's decoder refuses one without."""
+    moment = value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            findings.add(path, "must be a time as in RFC 3339, 2026-01-31T12:00:00Z")
+            return value
+    if not isinstance(moment, datetime):
+        findings.add(path, f"must be a datetime, not {type(value).__name__}")
+    elif moment.utcoffset() is None:
+        findings.add(path, "must have a time zone (a naive datetime names no instant)")
+    else:
+        try:
+            return instant(moment)
+        except OverflowError:
+            findings.add(path, "must lie in the years 1 to 9999 in UTC")
+    return value
+
+
+def instant(moment: datetime) -> str:
+    """An aware datetime as the service takes it: UTC, microseconds, `Z`."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def json_value(value: object, path: str, findings: Findings) -> object:
+    """Anything that JSON can hold, copied."""
+    return _json(value, path, findings, 0)
+
+
+def json_object(value: object, path: str, findings: Findings) -> object:
+    """A JSON object; the service refuses any other JSON value here."""
+    if not isinstance(value, Mapping):
+        findings.add(path, f"must be a mapping, not {type(value).__name__}")
+        return value
+    return _json(cast("object", value), path, findings, 0)
+
+
+def text_lists(value: object, path: str, findings: Findings) -> object:
+    """A mapping of strings to lists of strings, as custom labels are."""
+    if not isinstance(value, Mapping):
+        findings.add(path, f"must be a mapping of names to lists of strings, not {type(value).__name__}")
+        return value
+    return {
+        key: texts(item, f"{path}.{key}", findings)
+        for key, item in cast("Mapping[object, object]", value).items()
+        if _key(key, path, findings)
+    }
+
+
+def texts(value: object, path: str, findings: Findings, choices: Sequence[str] = ()) -> object:
+    """A list of strings."""
+    if not isinstance(value, list | tuple):
+        findings.add(path, f"must be a list of strings, not {type(value).__name__}")
+        return value
+    rule = text(choices=choices)
+    return [rule(item, f"{path}[{i}]", findings) for i, item in enumerate(cast("Iterable[object]", value))]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The members of one kind of object. A member that isn't listed is refused: the service would drop it silently."""
+
+    name: str
+    required: Mapping[str, Rule]
+    optional: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
+    ignored: frozenset[str] = frozenset()
+    """Members that the service takes and doesn't store."""
+
+    def __call__(self, value: object, path: str, findings: Findings) -> object:
+        members = as_mapping(value, path or self.name, findings)
+        if members is None:
+            return value
+        prefix = f"{path}." if path else ""
+        clean: dict[str, Any] = {}
+        for name, rule in (*self.required.items(), *self.optional.items()):
+            given = members.get(name)
+            if given is not None and not _is_unset(given):
+                clean[name] = rule(given, prefix + name, findings)
+            elif name in self.required:
+                findings.add(prefix + name, "is missing")
+        for name in members:
+            if name in self.ignored:
+                findings.add(prefix + name, "is set by the service and would not be stored")
+            elif name not in self.required and name not in self.optional:
+                findings.add(prefix + str(name), f"is not a field of {self.name}")
+        return clean
+
+    def check(self, value: object) -> dict[str, Any]:
+        """The object for the wire; raises `InvalidRequestError` for the first thing wrong with it."""
+        findings = Findings()
+        clean = self(value, "", findings)
+        findings.raise_first()
+        return cast("dict[str, Any]", clean)
+
+
+def _flags(value: object, path: str, findings: Findings) -> object:
+    return texts(value, path, findings, _DETECTABLE)
+
+
+_DETECTABLE = (
+    "gitOpsManaged",
+    "pdbProtected",
+    "hpaEnabled",
+    "stateful",
+    "helmManaged",
+    "networkIsolated",
+    "serviceMesh",
+)
+
+DETECTED_LABELS = Table(
+    "DetectedLabels",
+    {},
+    {
+        "failed_detections": _flags,
+        "gitOpsManaged": boolean,
+        "gitOpsTool": text(choices=("argocd", "flux", "*")),
+        "pdbProtected": boolean,
+        "hpaEnabled": boolean,
+        "stateful": boolean,
+        "helmManaged": boolean,
+        "networkIsolated": boolean,
+        "serviceMesh": text(choices=("istio", "linkerd", "*")),
+    },
+)
+MANDATORY_LABELS = Table(
+    "MandatoryLabels",
+    {
+        "signal_type": text(least=1),
+        "severity": text(choices=SEVERITIES),
+        "component": text(least=1),
+        "environment": text(),
+        "priority": text(choices=PRIORITIES),
+    },
+)
+
+
+def _workflow_name(value: object, path: str, findings: Findings) -> object:
+    if value in (".", ".."):
+        findings.add(path, "must not be '.' or '..': no URL can name it")
+    return text(NAME_LIMIT, 1)(value, path, findings)
+
+
+REMEDIATION_WORKFLOW = Table(
+    "RemediationWorkflow",
+    {
+        "workflow_name": _workflow_name,
+        "version": text(VERSION_LIMIT, 1),
+        "name": text(NAME_LIMIT, 1),
+        "description": text(least=1),
+        "content": text(least=1),
+        "content_hash": text(64, 64),
+        "labels": MANDATORY_LABELS,
+        "execution_engine": text(50),
+        "status": text(choices=STATUSES),
+    },
+    {
+        "owner": text(255),
+        "maintainer": text(255),
+        "parameters": json_object,
+        "container_image": text(),
+        "container_digest": text(71),
+        "custom_labels": text_lists,
+        "detected_labels": DETECTED_LABELS,
+        "previous_version": text(VERSION_LIMIT),
+        "version_notes": text(),
+        "change_summary": text(),
+        "approved_by": text(255),
+        "approved_at": time,
+        "expected_success_rate": number(0, 1),
+        "expected_duration_seconds": integer(0, _INTEGER_MAX),
+        "created_by": text(255),
+    },
+    ignored=frozenset(
+        {
+            "workflow_id",
+            "is_latest_version",
+            "created_at",
+            "updated_at",
+            "updated_by",
+            "status_reason",
+            "disabled_at",
+            "disabled_by",
+            "disabled_reason",
+            "deprecation_notice",
+            "actual_success_rate",
+            "total_executions",
+            "successful_executions",
+        }
+    ),
+)
+WORKFLOW_UPDATE = Table(
+    "WorkflowUpdateRequest", {"status": text(choices=STATUSES)}, {"disabled_by": text(255), "disabled_reason": text()}
+)
+WORKFLOW_DISABLE = Table("WorkflowDisableRequest", {}, {"reason": text(), "updated_by": text(255)})
+WORKFLOW_LIST = Table(
+    "list",
+    {},
+    {
+        "status": text(choices=STATUSES),
+        "environment": text(least=1),
+        "priority": text(least=1),
+        "component": text(least=1),
+        "page_size": integer(1, PAGE_LIMIT),
+    },
+)
+
+
+def workflow_name(value: object) -> str:
+    """A name as the by-name route takes it; raises `InvalidRequestError`."""
+    return _argument(_workflow_name, value, "workflow_name")
+
+
+def version(value: object) -> str:
+    """A version as the catalog stores it; raises `InvalidRequestError`."""
+    return _argument(text(VERSION_LIMIT, 1), value, "version")
+
+
+def workflow_id(value: object) -> UUID:
+    """A workflow id: a UUID, or its canonical text (8-4-4-4-12 hexadecimal digits); raises `InvalidRequestError`.
+
+    The service answers a malformed id with 500 on one route and 404 on another.
+    """
+    if isinstance(value, UUID):
+        return value
+    if isinstance(value, str) and _UUID.fullmatch(value):
+        return UUID(value)
+    shown = one_line(repr(value), 60) if isinstance(value, str) else type(value).__name__
+    raise InvalidRequestError(f"workflow_id: must be a UUID of 36 characters, not {shown}", field="workflow_id")
+
+
+def as_mapping(value: object, path: str, findings: Findings) -> Mapping[str, Any] | None:
+    """A model or a mapping as a mapping with the names of the wire; None, with a finding, for anything else."""
+    if isinstance(value, Mapping):
+        return cast("Mapping[str, Any]", value)
+    if isinstance(value, _Encodable) and not isinstance(value, type):
+        try:
+            return value.to_dict()
+        # A generated model takes any value for any attribute and fails in many ways when it is encoded.
+        except Exception as error:  # noqa: BLE001 - see above
+            findings.add(path, f"can't be encoded ({type(error).__name__}); is a member of the wrong type?")
+            return None
+    findings.add(path, f"must be a model or a mapping, not {type(value).__name__}")
+    return None
+
+
+def _argument(rule: Rule, value: object, name: str) -> str:
+    findings = Findings()
+    clean = rule(value, name, findings)
+    findings.raise_first()
+    return str(clean)
+
+
+def _is_unset(value: object) -> bool:
+    return type(value).__name__ == "Unset"
+
+
+def _unstorable(value: str) -> str:
+    if "\0" in value:
+        return f"must not contain a NUL character (at {value.index(chr(0))})"
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        return f"must not contain a lone surrogate (at {error.start})"
+    return ""
+
+
+def _key(key: object, path: str, findings: Findings) -> bool:
+    if not isinstance(key, str):
+        findings.add(path, f"must have strings as keys, not {type(key).__name__}")
+        return False
+    if fault := _unstorable(key):
+        findings.add(path, f"a key {fault}")
+    return True
+
+
+def _json(value: object, path: str, findings: Findings, depth: int) -> object:
+    if depth > _DEPTH_LIMIT:
+        findings.add(path, f"must not be nested deeper than {_DEPTH_LIMIT} levels")
+    elif isinstance(value, str):
+        if fault := _unstorable(value):
+            findings.add(path, fault)
+    elif isinstance(value, Mapping):
+        return {
+            key: _json(item, f"{path}.{key}", findings, depth + 1)
+            for key, item in cast("Mapping[object, object]", value).items()
+            if _key(key, path, findings)
+        }
+    elif isinstance(value, list | tuple):
+        items = cast("Iterable[object]", value)
+        return [_json(item, f"{path}[{i}]", findings, depth + 1) for i, item in enumerate(items)]
+    elif isinstance(value, float):
+        if not isfinite(value):
+            findings.add(path, "must be a finite number: JSON has no NaN and no infinity")
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if value.bit_length() > 1024:
+            findings.add(path, "must be an integer below 2^1024")
+    elif value is not None and not isinstance(value, bool):
+        findings.add(path, f"must be a JSON value, not {type(value).__name__}")
+    return value

@@ -1,0 +1,453 @@
+"""The operation table: one row per operation of the contract, and how its answers are read.
+
+A row says how its request is built (by the generated client), which statuses are success and how each is decoded,
+whether it writes, and what settles it when its outcome isn't known. Nothing here does I/O: `execute` sends, `settle`
+decides.
+"""
+
+# The generated builders have private names; calling them instead of `sync_detailed` is the design of this package.
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar, cast
+
+from kubernaut_datastorage.api.audit_write_api import (
+    create_audit_event,
+    create_audit_events_batch,
+    create_notification_audit,
+    query_audit_events,
+)
+from kubernaut_datastorage.api.health import health_check, liveness_check, readiness_check
+from kubernaut_datastorage.api.workflow_catalog_api import (
+    create_workflow,
+    disable_workflow,
+    get_workflow_by_id,
+    list_workflow_versions,
+    list_workflows,
+    search_workflows,
+    update_workflow,
+)
+from kubernaut_datastorage.models import (
+    AcceptedResponse,
+    AuditEventResponse,
+    AuditEventsQueryResponse,
+    BatchAuditEventResponse,
+    NotificationAuditResponse,
+    StoredWorkflow,
+    WorkflowSearchResponse,
+)
+
+from .errors import InvalidRequestError, KubernautError, Outcome, ResponseDecodeError, error_for
+from .http import Answer, Request
+from .problems import load_json, one_line, parse
+
+T = TypeVar("T")
+
+ZERO_TIME = "0001-01-01T00:00:00"
+"""How the service, written in Go, shows a time that it doesn't know."""
+
+
+class Settlement(StrEnum):
+    """What is done when the outcome of an operation isn't known; the procedures are in `settle`."""
+
+    REPEAT = "repeat"
+    """A read: repeating it is harmless."""
+    CREATE = "create"
+    """The unique index on name and version makes repeating harmless; then the versions of the name are looked at."""
+    NOT_FOUND = "not_found"
+    """A read whose connection the service closes when the id is unknown: it and the control question are asked."""
+    UPDATE = "update"
+    """Never repeated before the row has been looked at."""
+    NEVER = "never"
+    """Sent once: the service has no key that would make a second one harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One attempt, as `on_call` gets it.
+
+    `route` is `METHOD /path/{template}`, `attempt` counts from 1 within the call (questions that settle an outcome
+    included), `status` is None when no status line came, `outcome` is APPLIED for a success, `elapsed` is in seconds,
+    `error` is the exception of this attempt, None for a success.
+    """
+
+    operation: str
+    route: str
+    attempt: int
+    status: int | None
+    outcome: Outcome
+    elapsed: float
+    request_id: str
+    error: KubernautError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HealthStatus:
+    """What a probe came to; true in a condition when it is well.
+
+    `status` is the service's own word (healthy, unhealthy, ready, not_ready, alive), None when no usable answer came;
+    `reason` says why it isn't well (`database_unreachable`, `shutting_down`, or what kept us from an answer), `error`
+    is the text that came with it.
+    """
+
+    ok: bool
+    status: str | None = None
+    reason: str | None = None
+    error: str | None = None
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One row: `build` is the generated `_get_kwargs`, `decoders` maps each success status to what reads its JSON."""
+
+    name: str
+    method: str
+    path: str
+    build: Callable[..., dict[str, Any]]
+    decoders: Mapping[int, Callable[[Any], T]]
+    settlement: Settlement
+    media_types: tuple[str, ...] = ("application/json",)
+
+    @property
+    def write(self) -> bool:
+        """Whether it changes what the service stores."""
+        return self.settlement in (Settlement.CREATE, Settlement.UPDATE, Settlement.NEVER)
+
+    @property
+    def route(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def request(self, *arguments: Any, **members: Any) -> Request:
+        """The request for these arguments of the generated builder, encoded once for all attempts."""
+        return encode(self.build(*arguments, **members))
+
+    def read(self, answer: Answer) -> T:
+        """The decoded success, else the exception that the answer is."""
+        status, headers, body = answer.status, answer.headers, answer.body
+        if not 200 <= status < 300:
+            raise error_for(parse(status, body), write=self.write, headers=headers, body=body)
+        decode = self.decoders.get(status)
+        reason, outcome = "", Outcome.UNKNOWN
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if decode is None:
+            expected = " or ".join(map(str, self.decoders))
+            reason = f"{status} where {expected} is documented"
+        elif media_type not in self.media_types:
+            shown = one_line(repr(media_type), 60) if media_type else "no content type"
+            reason = f"{status} with {shown} where {self.media_types[0]} is documented; is base_url right?"
+        elif not answer.complete:
+            reason, outcome = f"{status} whose body was cut", Outcome.APPLIED
+        else:
+            try:
+                return decode(load_json(body))
+            # The generated models raise whatever their code runs into when a member is missing or of another type.
+            except Exception as error:  # noqa: BLE001 - see above
+                reason, outcome = f"{status} whose body can't be read: {_reason(error)}", Outcome.APPLIED
+        raise ResponseDecodeError(reason, status=status, headers=headers, body=body, outcome=outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread(Operation[Answer]):
+    """An operation whose 2xx answers are handed on as they are, for the generated client to decode."""
+
+    @classmethod
+    def of(cls, row: Operation[Any]) -> Unread:
+        return cls(row.name, row.method, row.path, row.build, row.decoders, row.settlement, row.media_types)
+
+    def read(self, answer: Answer) -> Answer:
+        if not answer.complete or not 200 <= answer.status < 300:
+            super().read(answer)
+        return answer
+
+
+class Body:
+    """A request body that has been checked and encoded already, in the shape that the generated builders call."""
+
+    __slots__ = ("_members",)
+
+    def __init__(self, members: dict[str, Any]) -> None:
+        self._members = members
+
+    def to_dict(self) -> dict[str, Any]:
+        return self._members
+
+
+def encode(arguments: Mapping[str, Any]) -> Request:
+    """The arguments that a generated builder makes for httpx, as a request with its JSON encoded."""
+    body = arguments.get("json")
+    content = None
+    if body is not None:
+        content = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    given: dict[str, str] = arguments.get("headers") or {}
+    headers = {name: value for name, value in given.items() if name.lower() != "content-type"}
+    method = str(arguments["method"]).upper()
+    return Request(method, str(arguments["url"]), arguments.get("params"), content, headers or None)
+
+
+# What a stored workflow's members must be before other code relies on it: the generated models take any type for most.
+_KINDS: dict[type | tuple[type, ...], tuple[str, ...]] = {
+    str: (
+        "workflow_name",
+        "version",
+        "name",
+        "description",
+        "content",
+        "content_hash",
+        "execution_engine",
+        "status",
+        "owner",
+        "maintainer",
+        "container_image",
+        "container_digest",
+        "status_reason",
+        "disabled_by",
+        "disabled_reason",
+        "previous_version",
+        "deprecation_notice",
+        "version_notes",
+        "change_summary",
+        "approved_by",
+        "created_by",
+        "updated_by",
+    ),
+    bool: ("is_latest_version",),
+    int: ("expected_duration_seconds", "total_executions", "successful_executions"),
+    (int, float): ("expected_success_rate", "actual_success_rate"),
+    dict: ("labels", "detected_labels"),
+}
+_TIMES = ("created_at", "updated_at", "disabled_at", "approved_at")
+
+
+def stored_workflow(document: object) -> StoredWorkflow:
+    """A workflow of a reply. Nulls and year-0001 times count as absent; what is of another type raises TypeError."""
+    if not isinstance(document, dict):
+        raise TypeError("a workflow must be an object")
+    members = {name: value for name, value in cast("dict[str, Any]", document).items() if value is not None}
+    for kinds, names in _KINDS.items():
+        for name in names:
+            if name in members and not isinstance(members[name], kinds):
+                raise TypeError(f"{name} is of type {type(members[name]).__name__}")
+    for name in _TIMES:
+        if str(members.get(name, "")).startswith(ZERO_TIME):
+            del members[name]
+    for name in ("labels", "detected_labels"):
+        if name in members:
+            members[name] = {key: value for key, value in members[name].items() if value is not None}
+    for key, value in members.get("labels", {}).items():
+        if not isinstance(value, str):
+            raise TypeError(f"labels.{one_line(str(key), 40)} is of type {type(value).__name__}")
+    return StoredWorkflow.from_dict(members)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of workflows: the good rows, what is wrong with the bad ones, and how many rows there were at all."""
+
+    workflows: list[StoredWorkflow]
+    bad: list[str]
+    returned: int
+    total: int | None
+
+
+def _page(key: str) -> Callable[[Any], Page]:
+    def decode(document: Any) -> Page:
+        if not isinstance(document, dict):
+            raise TypeError("a list must be an object")
+        members = cast("dict[str, Any]", document)
+        items = members[key]
+        # Go encodes an empty list that was never filled as null.
+        rows = cast("list[object]", [] if items is None else items)
+        if not isinstance(rows, list):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"{key} is of type {type(items).__name__}")
+        good: list[StoredWorkflow] = []
+        bad: list[str] = []
+        for index, row in enumerate(rows):
+            try:
+                good.append(stored_workflow(row))
+            except Exception as error:  # noqa: BLE001 - as in Operation.read
+                bad.append(f"{key}[{index}]: {_reason(error)}")
+        total = members.get("total")
+        return Page(good, bad, len(rows), total if type(total) is int else None)
+
+    return decode
+
+
+def _document(document: Any) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise TypeError("must be an object")
+    return cast("dict[str, Any]", document)
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a document, without quoting it."""
+    if isinstance(error, KeyError):
+        return f"member {one_line(repr(error.args[0]), 60)} is missing"
+    if isinstance(error, json.JSONDecodeError):
+        return f"not JSON at character {error.pos}"
+    if type(error) is TypeError and re.fullmatch(r"[\w.\[\]]+ is of type \w+|[a-z ]+ must be an object", str(error)):
+        return str(error)
+    return f"a member is of another type or form than documented ({type(error).__name__})"
+
+
+_BY_NAME_UNESCAPED = re.compile("%(24|26|2B|2C|3A|3B|3D|40)")
+
+
+def _list_versions(workflow_name: str) -> dict[str, Any]:
+    # The service compares the escaped form of a name unless it is escaped just as Go does it, which leaves $&+,:;=@ as
+    # they are; the generated builder escapes them.
+    arguments = list_workflow_versions._get_kwargs(workflow_name)
+    arguments["url"] = _BY_NAME_UNESCAPED.sub(lambda found: chr(int(found[1], 16)), arguments["url"])
+    return arguments
+
+
+CREATE_WORKFLOW = Operation(
+    "createWorkflow",
+    "POST",
+    "/api/v1/workflows",
+    create_workflow._get_kwargs,
+    {201: stored_workflow},
+    Settlement.CREATE,
+)
+LIST_WORKFLOWS = Operation(
+    "listWorkflows",
+    "GET",
+    "/api/v1/workflows",
+    list_workflows._get_kwargs,
+    {200: _page("workflows")},
+    Settlement.REPEAT,
+)
+SEARCH_WORKFLOWS = Operation(
+    "searchWorkflows",
+    "POST",
+    "/api/v1/workflows/search",
+    search_workflows._get_kwargs,
+    {200: WorkflowSearchResponse.from_dict},
+    Settlement.REPEAT,
+)
+GET_WORKFLOW = Operation(
+    "getWorkflowByID",
+    "GET",
+    "/api/v1/workflows/{workflow_id}",
+    get_workflow_by_id._get_kwargs,
+    {200: stored_workflow},
+    Settlement.NOT_FOUND,
+)
+UPDATE_WORKFLOW = Operation(
+    "updateWorkflow",
+    "PATCH",
+    "/api/v1/workflows/{workflow_id}",
+    update_workflow._get_kwargs,
+    {200: stored_workflow},
+    Settlement.UPDATE,
+)
+DISABLE_WORKFLOW = Operation(
+    "disableWorkflow",
+    "PATCH",
+    "/api/v1/workflows/{workflow_id}/disable",
+    disable_workflow._get_kwargs,
+    {200: stored_workflow},
+    Settlement.UPDATE,
+)
+LIST_VERSIONS = Operation(
+    "listWorkflowVersions",
+    "GET",
+    "/api/v1/workflows/by-name/{workflow_name}/versions",
+    _list_versions,
+    {200: _page("versions")},
+    Settlement.REPEAT,
+)
+CREATE_AUDIT_EVENT: Operation[AuditEventResponse | AcceptedResponse] = Operation(
+    "createAuditEvent",
+    "POST",
+    "/api/v1/audit/events",
+    create_audit_event._get_kwargs,
+    {201: AuditEventResponse.from_dict, 202: AcceptedResponse.from_dict},
+    Settlement.NEVER,
+)
+QUERY_AUDIT_EVENTS = Operation(
+    "queryAuditEvents",
+    "GET",
+    "/api/v1/audit/events",
+    query_audit_events._get_kwargs,
+    {200: AuditEventsQueryResponse.from_dict},
+    Settlement.REPEAT,
+)
+CREATE_AUDIT_EVENTS_BATCH = Operation(
+    "createAuditEventsBatch",
+    "POST",
+    "/api/v1/audit/events/batch",
+    create_audit_events_batch._get_kwargs,
+    {201: BatchAuditEventResponse.from_dict},
+    Settlement.NEVER,
+)
+CREATE_NOTIFICATION_AUDIT: Operation[NotificationAuditResponse | AcceptedResponse] = Operation(
+    "createNotificationAudit",
+    "POST",
+    "/api/v1/audit/notifications",
+    create_notification_audit._get_kwargs,
+    {201: NotificationAuditResponse.from_dict, 202: AcceptedResponse.from_dict},
+    Settlement.NEVER,
+)
+# The service sends its health as JSON without a content type, which Go's server then takes for text.
+_HEALTH_TYPES = ("text/plain", "application/json")
+HEALTH_CHECK = Operation(
+    "healthCheck", "GET", "/health", health_check._get_kwargs, {200: _document}, Settlement.REPEAT, _HEALTH_TYPES
+)
+READINESS_CHECK = Operation(
+    "readinessCheck",
+    "GET",
+    "/health/ready",
+    readiness_check._get_kwargs,
+    {200: _document},
+    Settlement.REPEAT,
+    _HEALTH_TYPES,
+)
+LIVENESS_CHECK = Operation(
+    "livenessCheck",
+    "GET",
+    "/health/live",
+    liveness_check._get_kwargs,
+    {200: _document},
+    Settlement.REPEAT,
+    _HEALTH_TYPES,
+)
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    CREATE_WORKFLOW,
+    LIST_WORKFLOWS,
+    SEARCH_WORKFLOWS,
+    GET_WORKFLOW,
+    UPDATE_WORKFLOW,
+    DISABLE_WORKFLOW,
+    LIST_VERSIONS,
+    CREATE_AUDIT_EVENT,
+    QUERY_AUDIT_EVENTS,
+    CREATE_AUDIT_EVENTS_BATCH,
+    CREATE_NOTIFICATION_AUDIT,
+    HEALTH_CHECK,
+    READINESS_CHECK,
+    LIVENESS_CHECK,
+)
+"""Every operation of the contract."""
+
+_ROUTES = [
+    (operation, re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path)))
+    for operation in sorted(OPERATIONS, key=lambda row: "{" in row.path)
+]
+
+
+def operation_for(request: Request) -> Operation[Any]:
+    """The row that a request built by the generated client belongs to; raises `InvalidRequestError` for any other."""
+    for operation, path in _ROUTES:
+        if operation.method == request.method and path.fullmatch(request.path):
+            return operation
+    raise InvalidRequestError(f"url: {request.method} {one_line(request.path, 80)} isn't in the contract", field="url")

@@ -1,0 +1,340 @@
+"""What a bootstrap would do: comparison of workflows, order of versions, and the action for each. Pure; asks nothing.
+
+Reading what the service holds is left to `workflows`, what was done to `report`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, Protocol, TypeVar, cast
+
+from kubernaut_datastorage.models import StoredWorkflow
+
+from .errors import InvalidRequestError, KubernautError
+from .limits import DETECTED_LABELS, REMEDIATION_WORKFLOW, Findings, as_mapping
+from .problems import one_line
+
+PlanAction = Literal["create", "unchanged", "superseded", "drifted", "demotes", "invalid"]
+
+RATE_TOLERANCE = 0.0005
+"""The service stores rates in three decimals."""
+
+_NEVER_COMPARED = frozenset({"workflow_name", "version", "status", "labels", "detected_labels"})
+_SEMVER = re.compile(
+    r"v?([0-9]+)(?:\.([0-9]+))?(?:\.([0-9]+))?(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z.-]+)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field in which the stored workflow isn't what was asked for; `stored` is None when it is absent.
+
+    The repr names the field only: the values may be a workflow's content.
+    """
+
+    field: str
+    wanted: Any = dataclasses.field(repr=False)
+    stored: Any = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """What is to be done about one workflow.
+
+    `differences` explains `drifted`; `existing` is the stored row of this name and version; `latest` the version that
+    search shows now; `warnings` are sentences for people; `error` says why a row is `invalid`.
+    """
+
+    name: str
+    version: str
+    action: PlanAction
+    differences: tuple[Difference, ...] = ()
+    warnings: tuple[str, ...] = ()
+    latest: str | None = None
+    existing: StoredWorkflow | None = field(default=None, repr=False)
+    error: KubernautError | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    """The request body, as it would be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a bootstrap would do, one row per workflow in the order in which it would be done.
+
+    Iterable; `get` finds a row; `creates` to `invalid` are the rows of one action. A plan is a snapshot: what someone
+    else does before it is applied is met, and reported, by `apply`.
+    """
+
+    rows: tuple[PlanRow, ...]
+
+    def __iter__(self) -> Iterator[PlanRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def get(self, name: str, version: str | None = None) -> PlanRow:
+        """The row of a workflow; without a version its last one. KeyError if there is none."""
+        return find(self.rows, name, version)
+
+    @property
+    def creates(self) -> tuple[PlanRow, ...]:
+        return self._of("create")
+
+    @property
+    def unchanged(self) -> tuple[PlanRow, ...]:
+        return self._of("unchanged")
+
+    @property
+    def superseded(self) -> tuple[PlanRow, ...]:
+        return self._of("superseded")
+
+    @property
+    def drifted(self) -> tuple[PlanRow, ...]:
+        return self._of("drifted")
+
+    @property
+    def demotes(self) -> tuple[PlanRow, ...]:
+        return self._of("demotes")
+
+    @property
+    def invalid(self) -> tuple[PlanRow, ...]:
+        return self._of("invalid")
+
+    def _of(self, action: PlanAction) -> tuple[PlanRow, ...]:
+        return tuple(row for row in self.rows if row.action == action)
+
+    def __str__(self) -> str:
+        return summary((row.action for row in self.rows), ("create", "unchanged", "superseded", "drifted", "demotes"))
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+
+R = TypeVar("R")
+N = TypeVar("N", bound=_Named)
+
+
+def find(rows: Sequence[N], name: str, version: str | None) -> N:
+    """The row of a name and version, without a version the last of the name; KeyError if there is none."""
+    for row in reversed(rows):
+        if row.name == name and version in (None, row.version):
+            return row
+    raise KeyError(f"{name}@{version}" if version is not None else name)
+
+
+def summary(actions: Iterable[str], order: Sequence[str]) -> str:
+    """`5 created, 2 unchanged`: the actions that occur, in a fixed order."""
+    counts: dict[str, int] = dict.fromkeys(order, 0)
+    for action in actions:
+        counts[action] = counts.get(action, 0) + 1
+    return ", ".join(f"{count} {action}" for action, count in counts.items() if count) or "nothing to do"
+
+
+def version_key(text: str) -> tuple[Any, ...] | None:
+    """A version as something to sort by: SemVer 2.0 precedence, `v` in front and missing parts allowed.
+
+    None for what can't be ordered. Build metadata doesn't count.
+    """
+    found = _SEMVER.fullmatch(text)
+    if not found:
+        return None
+    core = tuple(int(part or 0) for part in found.group(1, 2, 3))
+    if found[4] is None:
+        return (*core, (1,))
+    parts = [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in found[4].split(".")]
+    return (*core, (0, *parts))
+
+
+def ascending(version: Callable[[R], str], rows: Iterable[R]) -> list[R]:
+    """By version, lowest first; what can't be ordered comes last, in the order given."""
+
+    def key(row: R) -> tuple[Any, ...]:
+        order = version_key(version(row))
+        return (1,) if order is None else (0, *order)
+
+    return sorted(rows, key=key)
+
+
+def compare(wanted: Mapping[str, Any], stored: StoredWorkflow) -> tuple[Difference, ...]:
+    """The fields that `wanted` (a checked request body) sets and `stored` has otherwise.
+
+    Texts and numbers exactly, mandatory labels by their five keys, detected labels without what is false, empty or
+    unknown, custom labels as sets, parameters as JSON values, rates within 0.0005, times as instants. `status` is left
+    out: what an operator disabled isn't drift.
+    """
+    have = stored.to_dict()
+    found: list[Difference] = []
+    for name, value in wanted.items():
+        if name not in _NEVER_COMPARED and not _same(name, value, have.get(name)):
+            found.append(Difference(name, value, have.get(name)))
+    for name, part in (("labels", _plain), ("detected_labels", _meaningful)):
+        if name in wanted:
+            ours, theirs = part(wanted[name]), part(have.get(name) or {})
+            keys = ours if name == "labels" else ours.keys() | theirs.keys()
+            found += [
+                Difference(f"{name}.{key}", ours.get(key), theirs.get(key))
+                for key in sorted(keys)
+                if not _same_json(ours.get(key), theirs.get(key))
+            ]
+    return tuple(found)
+
+
+def _same(name: str, wanted: Any, stored: Any) -> bool:
+    if stored is None:
+        # The service leaves an empty text or map out of its replies.
+        return wanted in ("", {})
+    if name == "custom_labels":
+        return bool(_sets(wanted) == _sets(stored))
+    if name.endswith("_rate") and isinstance(stored, int | float):
+        return bool(abs(wanted - stored) <= RATE_TOLERANCE)
+    if name.endswith("_at"):
+        return datetime.fromisoformat(str(wanted)) == datetime.fromisoformat(str(stored))
+    return _same_json(wanted, stored)
+
+
+def _same_json(one: Any, other: Any) -> bool:
+    """Equality of JSON values: 1 is 1.0, but true isn't 1."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        mine, theirs = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
+        return mine.keys() == theirs.keys() and all(_same_json(mine[key], theirs[key]) for key in mine)
+    if isinstance(one, list) and isinstance(other, list):
+        items, others = cast("Sequence[Any]", one), cast("Sequence[Any]", other)
+        return len(items) == len(others) and all(map(_same_json, items, others))
+    if isinstance(one, bool) != isinstance(other, bool):
+        return False
+    return bool(one == other)
+
+
+def _sets(labels: Any) -> Any:
+    """Custom labels as a map of sets; anything else as it is."""
+    if not isinstance(labels, dict):
+        return labels
+    items = cast("dict[str, Any]", labels).items()
+    return {key: frozenset(map(str, cast("Iterable[Any]", v))) if isinstance(v, list) else v for key, v in items}
+
+
+def _plain(labels: dict[str, Any]) -> dict[str, Any]:
+    return labels
+
+
+def _meaningful(labels: dict[str, Any]) -> dict[str, Any]:
+    known = {
+        key: value for key, value in labels.items() if key in DETECTED_LABELS.optional and value not in (False, "", [])
+    }
+    if "failed_detections" in known:
+        known["failed_detections"] = sorted(set(known["failed_detections"]))
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One workflow of the input: its checked request body, or why it was refused."""
+
+    name: str
+    version: str
+    payload: Mapping[str, Any] = field(repr=False)
+    error: InvalidRequestError | None = None
+
+
+def check(workflows: Iterable[object]) -> list[Wanted]:
+    """Check every workflow; the same name and version twice is one if the content is the same, else refused."""
+    if isinstance(workflows, str | bytes | Mapping) or not isinstance(workflows, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        kind = type(cast("object", workflows)).__name__
+        raise InvalidRequestError(f"workflows: must be an iterable of workflows, not {kind}", field="workflows")
+    wanted: dict[tuple[str, str], Wanted] = {}
+    rows: list[Wanted] = []
+    for workflow in workflows:
+        members = as_mapping(workflow, "workflow", Findings()) or {}
+        name, version = (_shown(members.get(key)) for key in ("workflow_name", "version"))
+        try:
+            row = Wanted(name, version, REMEDIATION_WORKFLOW.check(workflow))
+        except InvalidRequestError as error:
+            rows.append(Wanted(name, version, {}, error))
+            continue
+        before = wanted.setdefault((name, version), row)
+        if before is row:
+            rows.append(row)
+        elif before.payload != row.payload:
+            twice = InvalidRequestError("version: is given twice with different content", field="version")
+            rows[rows.index(before)] = wanted[name, version] = Wanted(name, version, {}, twice)
+    return rows
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else "?"
+
+
+def decide(
+    wanted: Wanted, rows: Sequence[StoredWorkflow], given: frozenset[str], *, allow_demote: bool = False
+) -> PlanRow:
+    """The action for one workflow, from the stored rows of its name and the versions of it that the input has."""
+    if wanted.error is not None:
+        return PlanRow(wanted.name, wanted.version, "invalid", error=wanted.error)
+    latest = next((row for row in rows if row.is_latest_version), None)
+    existing = next((row for row in rows if row.version == wanted.version), None)
+    differences: tuple[Difference, ...] = ()
+    warnings: list[str] = []
+    action: PlanAction
+    if existing is not None:
+        differences = compare(wanted.payload, existing)
+        action = "drifted" if differences else "unchanged"
+        if not differences and latest is not None and latest.version not in given:
+            action = "superseded"
+            warnings.append(f"search shows version {_quoted(latest.version)}, which the input doesn't have")
+        if existing.status != wanted.payload["status"]:
+            warnings.append(f"its status is {_quoted(existing.status)}, not {wanted.payload['status']!r}")
+    else:
+        action = "create"
+        order = _order(wanted.version, latest.version if latest else None)
+        if latest is not None and order is None:
+            warnings.append(
+                f"can't be ordered against {_quoted(latest.version)}; whatever is created last is the latest"
+            )
+        elif latest is not None and order == "below":
+            action = "create" if allow_demote else "demotes"
+            warnings.append(f"search would show it instead of {_quoted(latest.version)}, which is higher")
+    warnings += _hiding(wanted, rows, latest, action)
+    return PlanRow(
+        wanted.name,
+        wanted.version,
+        action,
+        differences,
+        tuple(warnings),
+        latest.version if latest else None,
+        existing,
+        None,
+        wanted.payload,
+    )
+
+
+def _order(version: str, latest: str | None) -> Literal["below", "above"] | None:
+    mine, theirs = version_key(version), version_key(latest or "")
+    if mine is None or theirs is None:
+        return None
+    return "below" if mine < theirs else "above"
+
+
+def _hiding(
+    wanted: Wanted, rows: Sequence[StoredWorkflow], latest: StoredWorkflow | None, action: PlanAction
+) -> Iterator[str]:
+    """Search looks at the latest version only, so one that isn't active hides every other of its name."""
+    others = sum(row.status == "active" and row.version != wanted.version for row in rows)
+    status = wanted.payload["status"]
+    if action == "create" and status != "active" and others:
+        yield f"it is {status} and would be the latest: it hides {others} active version(s) from search"
+    elif latest is not None and latest.version == wanted.version and latest.status != "active" and others:
+        yield f"it is the latest and {_quoted(latest.status)}: it hides {others} active version(s) from search"
+
+
+def _quoted(text: str) -> str:
+    return one_line(repr(text), 60)

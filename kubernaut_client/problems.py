@@ -1,0 +1,141 @@
+"""RFC 9457 problem documents: read leniently, shown in one line. Nothing in here raises.
+
+All members of a problem document are optional, members of the wrong type are ignored, and the HTTP status wins over the
+body's. What isn't a problem document at all (HTML of a proxy, plain text of a router, a body that was cut) gives a
+problem made from the status. Which exception a problem becomes is decided in `errors`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, cast
+
+MESSAGE_LIMIT = 300
+"""Characters of a foreign text that a message shows."""
+
+_MEMBERS = ("type", "title", "status", "detail", "instance")
+# The service's schema validator joins its findings with " | " and follows each with indented dumps of schema and value.
+_ITEM = re.compile(r'(?:^|: )Error at "([^"]*)": ([^\n]*)')
+_PARAMETER = re.compile(r'^parameter "([^"]*)" in \w+ has an error: ([^\n]*)')
+_BODY = re.compile(r"^request body has an error: (?!doesn't match schema)([^\n]*)")
+_DUMP = "\nSchema:"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem document (RFC 9457), or what stands in for one.
+
+    `type` is "about:blank" when the service named none. `extensions` holds every other member as decoded JSON.
+    """
+
+    status: int
+    type: str = "about:blank"
+    title: str | None = None
+    detail: str | None = field(default=None, repr=False)
+    instance: str | None = None
+    extensions: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    is_document: bool = field(default=False, repr=False)
+    """Whether this was read from a problem document rather than made from the status of something else."""
+
+    @property
+    def slug(self) -> str:
+        """The last path segment of `type`, with `_` read as `-`; "" for about:blank.
+
+        Whatever stands before it says nothing: the service has used three hosts, `/problems/` and `/errors/`, and an
+        older build glues one URL to another.
+        """
+        if self.type == "about:blank":
+            return ""
+        return self.type.rstrip("/").rpartition("/")[2].replace("_", "-").lower()
+
+    @property
+    def summary(self) -> str:
+        """`title: detail` in one bounded line, without the dumps that the service's validator appends."""
+        title = one_line(self.title or reason_phrase(self.status))
+        detail = one_line("; ".join(_findings(self.detail))) if self.detail else ""
+        return f"{title}: {detail}" if detail else title
+
+    @property
+    def field_errors(self) -> dict[str, str]:
+        """Field → reason: the member `field_errors` where there is one, else parsed out of `detail`.
+
+        Fields of a body are JSON pointers (`/labels/severity`, "" for the body itself), others parameter names.
+        """
+        given = self.extensions.get("field_errors")
+        if isinstance(given, Mapping):
+            pairs = cast("Mapping[object, object]", given).items()
+            return {key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
+        found: dict[str, str] = {}
+        for finding in _findings(self.detail or ""):
+            for pattern in (_ITEM, _PARAMETER):
+                if match := pattern.search(finding):
+                    found.setdefault(match[1], match[2].strip())
+                    break
+            else:
+                if match := _BODY.search(finding):
+                    found.setdefault("", match[1].strip())
+        return found
+
+
+def parse(status: int, body: bytes) -> Problem:
+    """Read a problem document out of any bytes; the HTTP status given wins over the body's."""
+    members = json_object(body)
+    if members is None:
+        return Problem(status, title=reason_phrase(status))
+    texts: dict[str, Any] = {
+        name: members[name] for name in ("type", "title", "detail", "instance") if isinstance(members.get(name), str)
+    }
+    document = "type" in texts or "title" in texts
+    texts.setdefault("title", reason_phrase(status))
+    others = {name: value for name, value in members.items() if name not in _MEMBERS}
+    return Problem(status, extensions=others, is_document=document, **texts)
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """Decode a JSON object; None for anything else."""
+    try:
+        document = load_json(body)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else None
+
+
+def load_json(body: bytes) -> object:
+    """Decode JSON (RFC 8259, so neither NaN nor Infinity); ValueError for whatever can't be decoded."""
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def reason_phrase(status: int) -> str:
+    """The registered phrase for a status, else `HTTP <status>`."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
+    """A foreign text as one bounded line: control, format and separator characters become escapes."""
+    cut = text[: limit + 1]
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+    return cut if len(text) <= limit and len(cut) <= limit else cut[: limit - 1] + "…"
+
+
+def _findings(detail: str) -> list[str]:
+    """The findings of a detail without their dumps. A dump may hold the joiner, but never an unescaped quote."""
+    first, *others = detail.split(" | ")
+    kept = [first, *(part for part in others if part.startswith(('Error at "', 'parameter "', "request body has")))]
+    if _DUMP not in detail:
+        return [detail] if len(kept) <= 1 else kept
+    return [part.partition(_DUMP)[0] for part in kept]
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,106 @@
+"""Whether and when a failed attempt is repeated: pure functions over what was seen.
+
+tenacity does the waiting (in `execute`); what a failure means for one operation is in `operations`, and what is asked
+of the service instead of repeating is in `settle`.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields
+from math import isfinite
+
+from .errors import (
+    APIError,
+    ConfigurationError,
+    ConnectionDroppedError,
+    DatabaseError,
+    KubernautError,
+    Outcome,
+    RequestTimeoutError,
+    TransportError,
+    retry_after,
+)
+
+_TRANSIENT = frozenset({429, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often, how long and how patiently a call is repeated. Durations are seconds.
+
+    One deadline covers the whole call: attempts, waits between them, waiting for a connection, and the questions that
+    settle an unknown outcome. Raises `ConfigurationError` for values out of range.
+    """
+
+    attempts: int = 3
+    """Requests of one kind per call, the first included: 1 to 100. What settles an outcome isn't counted."""
+    deadline: float = 30.0
+    """Seconds for the whole call: more than 0, up to 86400."""
+    wait_initial: float = 0.1
+    """Seconds before the first repeat; doubled for each one after it: 0 to 3600."""
+    wait_max: float = 5.0
+    """The longest wait between two attempts, jitter not counted: 0 to 3600. A Retry-After isn't cut to it."""
+    jitter: float = 0.1
+    """Up to so many seconds are added to each wait at random, so that clients don't return in step: 0 to 3600."""
+
+    def __post_init__(self) -> None:
+        if type(self.attempts) is not int or not 1 <= self.attempts <= 100:
+            raise ConfigurationError(f"RetryPolicy.attempts must be an integer from 1 to 100, not {self.attempts!r}")
+        for field in fields(self):
+            if field.name != "attempts":
+                limit = 86400 if field.name == "deadline" else 3600
+                seconds(f"RetryPolicy.{field.name}", getattr(self, field.name), limit, zero=field.name != "deadline")
+
+    def wait(self, failures: int, error: KubernautError | None = None, draw: float | None = None) -> float:
+        """Seconds to wait after so many failed attempts; `draw` in [0, 1) stands in for the random part.
+
+        A Retry-After of the last answer is a lower bound: the service knows better than a schedule.
+        """
+        backoff = min(self.wait_max, self.wait_initial * 2.0 ** min(failures - 1, 60))
+        waited: float = backoff + self.jitter * (random.random() if draw is None else draw)
+        asked = retry_after(error.headers) if isinstance(error, APIError) else None
+        return max(waited, asked or 0.0)
+
+
+def seconds(name: str, value: object, limit: float, *, zero: bool = False) -> float:
+    """A duration in seconds, or `ConfigurationError` naming it and its limits."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+        if isfinite(number) and number <= limit and (number > 0 or (zero and number == 0)):
+            return number
+    raise ConfigurationError(
+        f"{name} must be a number of seconds {'from 0' if zero else 'above 0'} up to {limit:g}, not {value!r}"
+    )
+
+
+def repeatable(error: KubernautError, *, write: bool) -> bool:
+    """Whether an attempt that failed so may be repeated just like that.
+
+    Anything that was never sent may. A read may also after whatever passes by itself; a write only when the service
+    said that it refused for now. What else a write may do is decided by its settlement.
+    """
+    if error.outcome is Outcome.NOT_SENT:
+        return isinstance(error, TransportError)
+    if isinstance(error, APIError) and error.status == 429:
+        return True
+    if write:
+        return False
+    if isinstance(error, APIError):
+        return error.status in _TRANSIENT or isinstance(error, DatabaseError)
+    return isinstance(error, ConnectionDroppedError | RequestTimeoutError)
+
+
+def lost(error: KubernautError) -> bool:
+    """Whether the answer was lost on the way: dropped, timed out, or replaced by a gateway's 502, 503 or 504."""
+    if isinstance(error, APIError):
+        return error.status in (502, 503, 504)
+    return error.outcome is Outcome.UNKNOWN and isinstance(error, ConnectionDroppedError | RequestTimeoutError)
+
+
+def silent(error: KubernautError) -> bool:
+    """Whether it looks as the service does for an unknown id: closed without a byte, which a service mesh in between
+    turns into a 502, 503 or 504 of its own."""
+    if isinstance(error, APIError):
+        return error.status in (502, 503, 504) and not error.problem.is_document
+    return isinstance(error, ConnectionDroppedError) and error.silent

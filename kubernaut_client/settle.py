@@ -1,0 +1,151 @@
+"""How an unknown outcome is settled: pure deciders over what was seen, and over what looking at the service showed.
+
+The service answers a duplicate with 409 or, on builds before its fix, with the same 500 as any fault; it closes the
+connection instead of answering for an unknown id; it answers a PATCH with 404 when its database is down. So nothing is
+concluded from the text of an error: the resources ask, these functions decide. Asking is left to `workflows`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from .errors import APIError, ConflictError, InternalServerError, KubernautError, NotFoundError, ResponseDecodeError
+from .retry import lost, repeatable, silent
+
+REMEMBER_DROPS = 60.0
+"""Seconds for which it is remembered that this service drops the connection for unknown ids."""
+LOOKUP_SHARE = 0.1
+"""The share of a deadline that a create leaves for looking at what it did."""
+
+
+class CreateSeen(StrEnum):
+    """What the last POST of a create came to."""
+
+    UNREADABLE = "unreadable"
+    """A 2xx that can't be read."""
+    CONFLICT = "conflict"
+    """409."""
+    FAULT = "fault"
+    """500 internal-error: a fault, or a duplicate on a build that doesn't tell them apart."""
+    LOST = "lost"
+    """No answer, or a gateway's."""
+    OTHER = "other"
+    """Anything else: refused, never sent, or a 500 that can't be a duplicate."""
+
+
+class Found(StrEnum):
+    """What looking for the name and version showed."""
+
+    SAME = "same"
+    DIFFERENT = "different"
+    ABSENT = "absent"
+    FAILED = "failed"
+    """The look-up itself failed."""
+
+
+class CreateVerdict(StrEnum):
+    """What a create comes to."""
+
+    RECOVERED = "recovered"
+    """The row is ours: return it."""
+    CONFLICT = "conflict"
+    """It exists, and an earlier attempt of ours didn't make it, or made something else: ConflictError."""
+    REFUSED = "refused"
+    """The error stands, and it is certain that nothing was stored."""
+    RAISE = "raise"
+    """The error stands with the outcome that it has."""
+
+
+def create_again(error: KubernautError) -> bool:
+    """Whether a create is repeated: the unique index on name and version makes it harmless after a lost answer."""
+    return repeatable(error, write=True) or lost(error)
+
+
+def create_seen(error: KubernautError) -> CreateSeen:
+    """Which row of the create procedure an error belongs to."""
+    if isinstance(error, ResponseDecodeError):
+        return CreateSeen.UNREADABLE
+    if isinstance(error, ConflictError):
+        return CreateSeen.CONFLICT
+    if lost(error):
+        return CreateSeen.LOST
+    if isinstance(error, InternalServerError) and error.status == 500 and error.problem.slug in ("internal-error", ""):
+        return CreateSeen.FAULT
+    return CreateSeen.OTHER
+
+
+def create_verdict(seen: CreateSeen, found: Found, *, unknown_before: bool) -> CreateVerdict:
+    """The create procedure. `unknown_before`: an earlier attempt of the same call had no answer.
+
+    After a 2xx the row is ours whatever it holds; after a lost answer a row with our content is. After a 409 or a 500 a
+    row with our content is ours only if an earlier attempt may have stored it.
+    """
+    if seen is CreateSeen.UNREADABLE:
+        return CreateVerdict.RECOVERED if found in (Found.SAME, Found.DIFFERENT) else CreateVerdict.RAISE
+    if seen is CreateSeen.LOST:
+        if found is Found.SAME:
+            return CreateVerdict.RECOVERED
+        return CreateVerdict.CONFLICT if found is Found.DIFFERENT else CreateVerdict.RAISE
+    if found is Found.SAME and unknown_before:
+        return CreateVerdict.RECOVERED
+    if seen is CreateSeen.CONFLICT:
+        return CreateVerdict.CONFLICT
+    if found in (Found.SAME, Found.DIFFERENT):
+        return CreateVerdict.CONFLICT
+    # An earlier attempt without an answer may still be on its way to the database.
+    return CreateVerdict.REFUSED if found is Found.ABSENT and not unknown_before else CreateVerdict.RAISE
+
+
+class NotFoundVerdict(StrEnum):
+    """What a silent GET by id comes to."""
+
+    NOT_FOUND = "not_found"
+    OUTAGE = "outage"
+    """The way to the service, or the service, is broken: the transport error stands."""
+
+
+def absent_verdict(*, healthy: bool, control_silent: bool, third_silent: bool) -> NotFoundVerdict:
+    """The not-found procedure, after the GET and its repeat were both silent.
+
+    Concluded only when the service is healthy, does the same for an id that can't exist, and does it a third time.
+    """
+    certain = healthy and control_silent and third_silent
+    return NotFoundVerdict.NOT_FOUND if certain else NotFoundVerdict.OUTAGE
+
+
+class UpdateStep(StrEnum):
+    """What is done about a PATCH that failed."""
+
+    LOOK = "look"
+    """Get the row: it decides."""
+    RAISE = "raise"
+
+
+def update_step(error: KubernautError) -> UpdateStep:
+    """A PATCH is answered with 404 for any look-up error of the service, and not at all for an unknown id."""
+    look = isinstance(error, NotFoundError | ResponseDecodeError) or lost(error)
+    return UpdateStep.LOOK if look else UpdateStep.RAISE
+
+
+class UpdateVerdict(StrEnum):
+    """What is done once the row was found."""
+
+    RECOVERED = "recovered"
+    """The row is as it was asked for: return it."""
+    REPEAT = "repeat"
+    """The service didn't do it: send it again."""
+    RAISE = "raise"
+    """It may still be on its way: the error stands."""
+
+
+def update_verdict(error: KubernautError, *, done: bool) -> UpdateVerdict:
+    """`done`: the row has what the PATCH asks for.
+
+    A 404 for a row that is there was a failed look-up, so nothing was done. A request that timed out may still be
+    carried out, so it isn't sent again.
+    """
+    if isinstance(error, APIError) and error.status == 404:
+        return UpdateVerdict.REPEAT
+    if done:
+        return UpdateVerdict.RECOVERED
+    return UpdateVerdict.REPEAT if silent(error) else UpdateVerdict.RAISE
