@@ -170,8 +170,8 @@ def _static(dev: Environment) -> list[Step]:
         Step("pyright, strict", command(python, "-m", "pyright", "--pythonpath", python)),
         Step("ruff", ruff),
         Step("mypy, strict", mypy),
-        Step("drift of the generated client", command(str(ROOT / "scripts/generate"), "--check")),
-        Step("drift of the sync twin", command(str(ROOT / "scripts/unasync"), "--check")),
+        Step("drift of the generated client", command(dev.interpreter.path, "scripts/generate", "--check")),
+        Step("drift of the sync twin", command(dev.interpreter.path, "scripts/unasync", "--check")),
     ]
 
 

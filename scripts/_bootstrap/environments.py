@@ -98,11 +98,14 @@ class Environment:
     def python(self) -> Path:
         return self.path / "bin" / "python"
 
+    def is_ready(self) -> bool:
+        """Whether `prepare` would find nothing to do."""
+        return self._found() == self._wanted()
+
     def prepare(self, run: Run) -> None:
         with _locked(self.path):
             stamp = self.path / _STAMP
-            wanted = self._made_from()
-            found = json.loads(stamp.read_text("utf-8")) if stamp.exists() else None
+            wanted, found = self._wanted(), self._found()
             if found == wanted:
                 return
             _bootstrap_pip(self.interpreter, run)
@@ -120,7 +123,11 @@ class Environment:
                 run(*pip, "--constraint", str(limits), *editable, f"{self.package}[{EXTRAS}]", *self.requirements)
             stamp.write_text(json.dumps(wanted, indent=1), "utf-8")
 
-    def _made_from(self) -> dict[str, Any]:
+    def _found(self) -> dict[str, Any] | None:
+        stamp = self.path / _STAMP
+        return json.loads(stamp.read_text("utf-8")) if stamp.exists() else None
+
+    def _wanted(self) -> dict[str, Any]:
         settings = pyproject()
         wheel = self.package.suffix == ".whl"
         return {

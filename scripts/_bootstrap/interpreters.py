@@ -69,8 +69,10 @@ def _candidates() -> Iterator[str]:
             if path is not None:
                 yield path
     for root in (os.environ.get("PYENV_ROOT"), "~/.pyenv"):
-        if root:
-            yield from sorted(map(str, Path(root).expanduser().glob("versions/3.*/bin/python3")))
+        versions = Path(root or "").expanduser() / "versions"
+        # Path.glob raises where another user's directory may not be read.
+        if root and os.access(versions, os.R_OK | os.X_OK):
+            yield from sorted(map(str, versions.glob("3.*/bin/python3")))
 
 
 def _probe(path: str) -> Interpreter | None:

@@ -12,11 +12,13 @@ from .steps import Log
 def main() -> None:
     program, arguments = sys.argv[1], sys.argv[2:]
     env = running(main_one(find()))
+    log = Log(live=False)
+    if not env.is_ready():
+        print(f"Setting up {env.path.name}, once ...", file=sys.stderr, flush=True)
     try:
-        # What goes wrong is printed by pip itself; what goes well is worth no line before the program's own.
-        env.prepare(Log(live=True).run)
+        env.prepare(log.run)
     except subprocess.CalledProcessError as error:
-        sys.exit(f"the set-up failed with exit code {error.returncode}")
+        sys.exit(f"{log.text()}the set-up failed with exit code {error.returncode}")
     command = [str(env.python), str(ROOT / program), *arguments]
     os.execve(env.python, command, clean_environment())  # noqa: S606 - the program takes over this process and its signals
 

@@ -1,0 +1,236 @@
+"""The budgets of the client, measured: each figure is a ratio of two things done side by side in one run.
+
+A budget is a `Case`: what is measured, over what, and the limit. The two are run alternately, many times; the figure is
+the median of the one over the median of the other, which a machine that is busy for a while, or slow, changes little.
+Absolute times are printed for the reader; only those of the import have a limit.
+
+    scripts/bench                 all cases
+    scripts/bench NAME...         some of them
+    scripts/bench --json FILE     the figures also as JSON, for comparison with another run
+
+A new case is a function with `@case(...)` that yields its `Pair`; `main` finds it there.
+"""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import selectors
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from uuid import UUID
+
+Action = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two actions that do the same work: `ours` with this package, `theirs` without it."""
+
+    ours: Action
+    theirs: Action
+    rounds: int = 200
+    repeats: int = 5
+    """How many calls make one timing; more of them where one call is short against the clock and the scheduler."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What came out of a case, and the limit for it."""
+
+    case: str
+    what: str
+    value: float
+    unit: str
+    limit: float
+
+    @property
+    def kept(self) -> bool:
+        return self.value <= self.limit
+
+    def __str__(self) -> str:
+        verdict = "ok  " if self.kept else "OVER"
+        return f"{verdict} {self.case:<14} {self.what:<58} {self.value:8.3f} {self.unit:<7} limit {self.limit:g}"
+
+
+CASES: dict[str, Callable[[], list[Figure]]] = {}
+
+
+def case(name: str, what: str, *, limit: float) -> Callable[[Callable[[], AbstractContextManager[Pair]]], None]:
+    """Registers a budget for a ratio. The decorated function sets both sides up, yields them, and clears up."""
+
+    def register(setup: Callable[[], AbstractContextManager[Pair]]) -> None:
+        def measure() -> list[Figure]:
+            with setup() as pair:
+                ours, theirs = timed(pair)
+            print(f"     {name}: {ours * 1e6:.1f} µs over {theirs * 1e6:.1f} µs, medians of {pair.rounds} rounds")
+            return [Figure(name, what, ours / theirs, "times", limit)]
+
+        CASES[name] = measure
+
+    return register
+
+
+def timed(pair: Pair) -> tuple[float, float]:
+    """The median seconds of one call on each side; who comes first changes with every round."""
+    samples: dict[Action, list[float]] = {pair.ours: [], pair.theirs: []}
+    for action in samples:
+        for _ in range(pair.repeats):
+            action()
+    for number in range(pair.rounds):
+        for action in (pair.ours, pair.theirs) if number % 2 else (pair.theirs, pair.ours):
+            started = time.perf_counter()
+            for _ in range(pair.repeats):
+                action()
+            samples[action].append((time.perf_counter() - started) / pair.repeats)
+    return statistics.median(samples[pair.ours]), statistics.median(samples[pair.theirs])
+
+
+def import_cost() -> list[Figure]:
+    """`import kubernaut_client` over a bare interpreter: time, and the modules that it loads."""
+    statements = {"import": "import kubernaut_client", "bare": "pass"}
+    seconds: dict[str, list[float]] = {name: [] for name in statements}
+    modules: dict[str, int] = {}
+    for number in range(41):
+        for name, statement in statements.items() if number % 2 else reversed(statements.items()):
+            command = [sys.executable, "-I", "-c", f"{statement}\nimport sys; print(len(sys.modules))"]
+            started = time.perf_counter()
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            seconds[name].append(time.perf_counter() - started)
+            modules[name] = int(done.stdout)
+    difference = statistics.median(a - b for a, b in zip(seconds["import"], seconds["bare"], strict=True))
+    return [
+        Figure("import", "import kubernaut_client over a bare interpreter", difference * 1e3, "ms", 5),
+        Figure("import", "modules that it loads", modules["import"] - modules["bare"], "modules", 15),
+    ]
+
+
+CASES["import"] = import_cost
+
+
+@contextmanager
+def server_of(body: bytes) -> Iterator[str]:
+    """The URL of a server, in a process of its own, that answers every request with that JSON.
+
+    It does as little as it can: time that it spends counts on both sides and draws every ratio towards 1.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        server = multiprocessing.get_context("fork").Process(
+            target=_serve, args=(listener, head.encode() + body), daemon=True
+        )
+        server.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.terminate()
+            server.join()
+
+
+def _serve(listener: socket.socket, answer: bytes) -> None:
+    with selectors.DefaultSelector() as ready:
+        ready.register(listener, selectors.EVENT_READ)
+        while True:
+            for key, _ in ready.select():
+                connection = key.fileobj
+                assert isinstance(connection, socket.socket)
+                if connection is listener:
+                    accepted, _ = listener.accept()
+                    accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    ready.register(accepted, selectors.EVENT_READ)
+                elif connection.recv(65536).endswith(b"\r\n\r\n"):
+                    connection.sendall(answer)
+                else:
+                    ready.unregister(connection)
+                    connection.close()
+
+
+WORKFLOW_ID = UUID("6f1c2b3a-5d4e-4f60-8a7b-9c0d1e2f3a4b")
+
+
+def stored_workflow() -> dict[str, object]:
+    """A workflow as the service returns it, of a usual size: 2 KiB of content."""
+    step = "  - name: step\n    action: restart-pod\n    description: Restart the pod and wait until it is ready.\n"
+    content = "metadata:\n  workflow_id: oomkill-increase-memory\nsteps:\n" + step * 24
+    return {
+        "workflow_id": str(WORKFLOW_ID),
+        "workflow_name": "oomkill-increase-memory",
+        "version": "1.0.0",
+        "name": "OOMKill: increase memory",
+        "description": "Raises the memory limit of a deployment whose pods are killed for want of memory.",
+        "content": content,
+        "content_hash": hashlib.sha256(content.encode()).hexdigest(),
+        "labels": {
+            "signal_type": "OOMKilled",
+            "severity": "critical",
+            "component": "deployment",
+            "environment": "production",
+            "priority": "P0",
+        },
+        "custom_labels": {"team": ["payments"], "constraint": ["cost-constrained", "stateful-safe"]},
+        "detected_labels": {"hpaEnabled": True, "gitOpsManaged": True, "gitOpsTool": "argocd"},
+        "execution_engine": "tekton",
+        "status": "active",
+        "is_latest_version": True,
+        "total_executions": 0,
+        "successful_executions": 0,
+        "created_at": "2025-12-30T10:00:00.123456Z",
+        "updated_at": "2025-12-30T10:00:00.123456Z",
+    }
+
+
+@case("get", "workflows.get over httpx and the same model's from_dict", limit=1.05)
+@contextmanager
+def get_over_httpx() -> Iterator[Pair]:
+    import httpx
+    from kubernaut_datastorage.models import StoredWorkflow
+
+    from kubernaut_client import DataStorageClient
+
+    with (
+        server_of(json.dumps(stored_workflow()).encode()) as url,
+        DataStorageClient(url) as client,
+        httpx.Client(base_url=url, trust_env=False) as bare,
+    ):
+        path = f"/api/v1/workflows/{WORKFLOW_ID}"
+
+        def theirs() -> StoredWorkflow:
+            response = bare.get(path)
+            response.raise_for_status()
+            return StoredWorkflow.from_dict(response.json())
+
+        def ours() -> StoredWorkflow:
+            return client.workflows.get(WORKFLOW_ID)
+
+        assert ours() == theirs()
+        yield Pair(ours, theirs)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the budgets.")
+    parser.add_argument("case", nargs="*", help=f"the cases to run, of {', '.join(CASES)}; all by default")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    options = parser.parse_args()
+    if unknown := set(options.case) - CASES.keys():
+        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    figures: list[Figure] = []
+    for name in options.case or CASES:
+        for figure in CASES[name]():
+            print(figure, flush=True)
+            figures.append(figure)
+    if options.json is not None:
+        options.json.write_text(json.dumps([{**asdict(one), "kept": one.kept} for one in figures], indent=2), "utf-8")
+    over = sum(not figure.kept for figure in figures)
+    print(f"{len(figures) - over} of {len(figures)} budgets kept")
+    return 1 if over else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
