@@ -229,14 +229,15 @@ def _installs(env: Environment, log: Log) -> str:
 
 def _typing(dev: Environment, full: Environment, log: Log) -> str:
     """Both packages' public types are complete, and the samples of right and wrong use are judged as they say."""
-    # From an empty directory: beside the source tree the checkers would read that and not the wheel.
+    # From an empty directory, for beside the source tree pyright would read that; and with the wheel's environment first
+    # on the PATH, for --verifytypes takes no notice of --pythonpath.
+    path = os.pathsep.join([str(full.python.parent), os.environ.get("PATH", os.defpath)])
     with tempfile.TemporaryDirectory(prefix="kubernaut-client-") as empty:
         for package in ("kubernaut_client", "kubernaut_datastorage"):
-            log.run(
-                *(str(dev.python), "-m", "pyright", "--pythonpath", str(full.python)),
-                *("--verifytypes", package, "--ignoreexternal"),
-                cwd=Path(empty),
-            )
+            command = [str(dev.python), "-m", "pyright", "--verifytypes", package, "--ignoreexternal"]
+            output = log.run(*command, cwd=Path(empty), env={"PATH": path})
+            if f'Package directory: "{full.path}' not in output:
+                raise Failed(f"pyright verified another {package} than the wheel's")
     log.run(str(dev.python), str(ROOT / "tests/typing/check.py"), str(full.python))
     return ""
 
