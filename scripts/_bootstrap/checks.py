@@ -229,8 +229,8 @@ def _installs(env: Environment, log: Log) -> str:
 
 def _typing(dev: Environment, full: Environment, log: Log) -> str:
     """Both packages' public types are complete, and the samples of right and wrong use are judged as they say."""
-    # From an empty directory, for beside the source tree pyright would read that; and with the wheel's environment first
-    # on the PATH, for --verifytypes takes no notice of --pythonpath.
+    # From an empty directory, for beside the source tree pyright would read that; and with the wheel's environment
+    # first on the PATH, for --verifytypes takes no notice of --pythonpath.
     path = os.pathsep.join([str(full.python.parent), os.environ.get("PATH", os.defpath)])
     with tempfile.TemporaryDirectory(prefix="kubernaut-client-") as empty:
         for package in ("kubernaut_client", "kubernaut_datastorage"):
