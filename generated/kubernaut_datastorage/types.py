@@ -8,7 +8,7 @@ from attrs import define
 
 
 class Unset:
-    """Type of UNSET, which stands for a member that is absent. It is one object, and copies and pickles give it back."""
+    """Type of UNSET, which stands for a member that is absent. It is one object; copies and pickles give it back."""
 
     __slots__ = ()
 
