@@ -123,5 +123,5 @@ def _files(top: Path) -> set[str]:
     return {
         path.relative_to(top).as_posix()
         for path in top.rglob("*")
-        if path.is_file() and not {"__pycache__", ".hypothesis"} & set(path.parts) and path.suffix != ".pyc"
+        if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in path.relative_to(top).parts)
     }
