@@ -21,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,7 +116,7 @@ CASES["import"] = import_cost
 
 
 @contextmanager
-def server_of(body: bytes) -> Iterator[str]:
+def server_of(body: bytes) -> Generator[str, None, None]:
     """The URL of a server, in a process of its own, that answers every request with that JSON.
 
     It does as little as it can: time that it spends counts on both sides and draws every ratio towards 1.
@@ -188,7 +188,7 @@ def stored_workflow() -> dict[str, object]:
 
 @case("get", "workflows.get over httpx and the same model's from_dict", limit=1.05)
 @contextmanager
-def get_over_httpx() -> Iterator[Pair]:
+def get_over_httpx() -> Generator[Pair, None, None]:
     import httpx
     from kubernaut_datastorage.models import StoredWorkflow
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -117,7 +117,7 @@ def _everything(
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone() -> Generator[None, None, None]:
     """A second run in the same clone waits, for both would install their wheels into the same environments."""
     with (ROOT / ".venv-test.lock").open("w") as lock:
         try:

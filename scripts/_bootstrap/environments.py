@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,8 +37,8 @@ _STAMP = "made-from.json"
 
 # What a caller's shell may hold that would change what is installed or tested.
 _FOREIGN = re.compile(
-    r"PYTHON(PATH|HOME|STARTUP|WARNINGS|OPTIMIZE|SAFEPATH|PLATLIBDIR|USERBASE|NOUSERSITE)$|VIRTUAL_ENV|PIP_(USER|TARGET|PREFIX|PYTHON)$"
-    r"|PIP_REQUIRE_VIRTUALENV$|PYRIGHT_PYTHON_|MYPYPATH$|KUBERNAUT_|DATA_STORAGE_URL$|__PYVENV_LAUNCHER__$"
+    r"PYTHON(PATH|HOME|STARTUP|WARNINGS|OPTIMIZE|SAFEPATH|PLATLIBDIR|USERBASE|NOUSERSITE)$|__PYVENV_LAUNCHER__$"
+    r"|VIRTUAL_ENV|PIP_(USER|TARGET|PREFIX|PYTHON|REQUIRE_VIRTUALENV)$|PYRIGHT_PYTHON_|MYPYPATH$|KUBERNAUT_|DATA_STORAGE_URL$"
 )
 
 Run = Callable[..., str]
@@ -152,7 +152,7 @@ def running(interpreter: Interpreter) -> Environment:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Generator[None, None, None]:
     """One process at a time makes an environment; the kernel releases the lock of one that dies."""
     with path.with_name(f"{path.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

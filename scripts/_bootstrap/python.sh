@@ -1,10 +1,11 @@
 # shellcheck shell=sh
-# Sourced by the commands in scripts/: sets $root, the top of this repository, and runs a module of scripts/_bootstrap in the
-# first CPython from 3.11 on that is found. $PYTHON chooses another one.
+# Sourced by the commands in scripts/: runs a module of scripts/_bootstrap in the first CPython from 3.11 on that is
+# found. $PYTHON chooses another one.
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd) || exit 1
 
 usable() {
-    "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython" or sys.version_info < (3, 11))' >/dev/null 2>&1 </dev/null
+    "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython" or sys.version_info < (3, 11))' \
+        >/dev/null 2>&1 </dev/null
 }
 
 bootstrap() { # bootstrap MODULE ARGUMENT...

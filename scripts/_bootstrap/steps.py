@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .environments import ROOT, clean_environment
@@ -86,7 +87,7 @@ class Report:
     def run(self, *steps: Step, at_once: int = 1) -> bool:
         """Runs the steps, `at_once` at a time. Whether all of them passed."""
         with ThreadPoolExecutor(at_once) as pool:
-            results = list(pool.map(lambda step: _perform(step, live=at_once == 1), steps))
+            results = list(pool.map(partial(_perform, live=at_once == 1), steps))
         self.results += results
         return all(result.passed for result in results)
 

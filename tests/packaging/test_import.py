@@ -3,6 +3,7 @@
 Modules are counted, never timed: a count is the same on every machine.
 """
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -74,3 +75,21 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 def test_the_public_names_are_frozen() -> None:
     """A name that comes or goes changes `exports.txt` in the same commit, where a reviewer sees it."""
     assert kubernaut_client.__all__ == EXPORTS.read_text("utf-8").split()
+
+
+def public_classes() -> list[type]:
+    """The exported classes and those of the resources that the two clients hand out."""
+    exported = [getattr(kubernaut_client, name) for name in kubernaut_client.__all__]
+    clients = (
+        kubernaut_client.DataStorageClient("http://localhost:1"),
+        kubernaut_client.AsyncDataStorageClient("http://localhost:1"),
+    )
+    resources = [type(value) for client in clients for value in (client.workflows, client.health)]
+    return [*(value for value in exported if isinstance(value, type)), *resources]
+
+
+@pytest.mark.parametrize("cls", public_classes(), ids=lambda cls: f"{cls.__module__}.{cls.__qualname__}")
+def test_public_classes_and_methods_say_what_they_do(cls: type) -> None:
+    members = [(cls.__name__, cls), *((name, value) for name, value in vars(cls).items() if not name.startswith("_"))]
+    silent = [name for name, value in members if callable(value) and not inspect.getdoc(value)]
+    assert silent == []
