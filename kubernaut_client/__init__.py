@@ -49,42 +49,21 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "client": ("AsyncDataStorageClient", "DataStorageClient"),
-    "errors": (
-        "APIError",
-        "AuthenticationError",
-        "BadRequestError",
-        "BootstrapError",
-        "CatalogError",
-        "ConfigurationError",
-        "ConflictError",
-        "ConnectError",
-        "ConnectionDroppedError",
-        "DatabaseError",
-        "ImmutableFieldError",
-        "InternalServerError",
-        "InvalidRequestError",
-        "KubernautError",
-        "NotFoundError",
-        "Outcome",
-        "PayloadTooLargeError",
-        "PermissionDeniedError",
-        "RateLimitError",
-        "RequestTimeoutError",
-        "ResponseDecodeError",
-        "ServerError",
-        "ServiceUnavailableError",
-        "SpoolError",
-        "TransportError",
-        "ValidationError",
-    ),
-    "operations": ("CallRecord", "HealthStatus"),
-    "plan": ("Difference", "Plan", "PlanRow"),
-    "problems": ("Problem",),
-    "report": ("BootstrapReport", "EnsureResult", "ReportRow"),
-    "retry": ("RetryPolicy",),
+    "client": "AsyncDataStorageClient DataStorageClient",
+    "errors": """
+        APIError AuthenticationError BadRequestError BootstrapError CatalogError ConfigurationError
+        ConflictError ConnectError ConnectionDroppedError DatabaseError ImmutableFieldError
+        InternalServerError InvalidRequestError KubernautError NotFoundError Outcome PayloadTooLargeError
+        PermissionDeniedError RateLimitError RequestTimeoutError ResponseDecodeError ServerError
+        ServiceUnavailableError SpoolError TransportError ValidationError
+    """,
+    "operations": "CallRecord HealthStatus",
+    "plan": "Difference Plan PlanRow",
+    "problems": "Problem",
+    "report": "BootstrapReport EnsureResult ReportRow",
+    "retry": "RetryPolicy",
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "APIError",

@@ -41,7 +41,6 @@ _MAX_CONNECTIONS = 100
 _LIMITS = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=15.0)
 # The service's server closes an idle connection after 30 s; ours goes first, so that the two don't meet half-way.
 _WRITE_CHUNK = 65536
-_SOCKET_OPTIONS = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,6 +431,9 @@ class AsyncSession(_Base):
         loop = asyncio.get_running_loop()
         pid, client = self._pools.get(loop, (0, None))
         if client is None or pid != os.getpid():
+            # A pool keeps its loop alive, so the ones of loops that are over are let go here.
+            for other in [other for other in self._pools if other.is_closed()]:
+                self._pools.pop(other, None)
             client = self._make()
             self._pools[loop] = (os.getpid(), client)
         return client

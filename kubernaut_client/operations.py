@@ -105,7 +105,7 @@ class HealthStatus:
         return self.ok
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Operation(Generic[T]):
     """One row: `build` is the generated `_get_kwargs`, `decoders` maps each success status to what reads its JSON."""
 
@@ -155,7 +155,7 @@ class Operation(Generic[T]):
         raise ResponseDecodeError(reason, status=status, headers=headers, body=body, outcome=outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unread(Operation[Answer]):
     """An operation whose 2xx answers are handed on as they are, for the generated client to decode."""
 

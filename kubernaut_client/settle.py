@@ -61,8 +61,8 @@ def create_again(error: KubernautError) -> bool:
     return repeatable(error, write=True) or lost(error)
 
 
-def create_seen(error: KubernautError) -> CreateSeen:
-    """Which row of the create procedure an error belongs to."""
+def create_seen(error: KubernautError, *, unknown_before: bool = False) -> CreateSeen:
+    """Which row of the create procedure an error belongs to; whatever follows a lost answer leaves it to be settled."""
     if isinstance(error, ResponseDecodeError):
         return CreateSeen.UNREADABLE
     if isinstance(error, ConflictError):
@@ -71,7 +71,7 @@ def create_seen(error: KubernautError) -> CreateSeen:
         return CreateSeen.LOST
     if isinstance(error, InternalServerError) and error.status == 500 and error.problem.slug in ("internal-error", ""):
         return CreateSeen.FAULT
-    return CreateSeen.OTHER
+    return CreateSeen.LOST if unknown_before else CreateSeen.OTHER
 
 
 def create_verdict(seen: CreateSeen, found: Found, *, unknown_before: bool) -> CreateVerdict:

@@ -83,7 +83,13 @@ class Call:
         the deadline that is left for whatever settles the outcome afterwards.
         """
         send = partial(self.attempt, operation, request, spare=spare)
-        return self.repeat(send, again or partial(repeatable, write=operation.write))
+        try:
+            return self.repeat(send, again or partial(repeatable, write=operation.write))
+        except KubernautError as error:
+            # The last attempt may have been refused, or never sent, while an earlier one is still on its way.
+            if operation.write and self.unknown_before(operation) and error.outcome is not Outcome.APPLIED:
+                error.outcome = Outcome.UNKNOWN
+            raise
 
     def repeat(self, send: Callable[[], T], again: Callable[[KubernautError], bool]) -> T:
         """`send` until it doesn't raise, or raises what `again` doesn't take, or attempts or time are up."""

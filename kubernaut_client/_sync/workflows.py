@@ -351,10 +351,10 @@ class Workflows:
             row = call.execute(CREATE_WORKFLOW, request, again=settle.create_again, spare=settle.LOOKUP_SHARE)
             return _Created(_without(row, _ECHOED), recovered=False)
         except KubernautError as error:
-            seen = settle.create_seen(error)
+            unknown_before = call.unknown_before(CREATE_WORKFLOW)
+            seen = settle.create_seen(error, unknown_before=unknown_before)
             if seen is settle.CreateSeen.OTHER:
                 raise
-            unknown_before = call.unknown_before(CREATE_WORKFLOW)
             found, stored, differences = self._find(payload, call)
             verdict = settle.create_verdict(seen, found, unknown_before=unknown_before)
             call.sign(error, CREATE_WORKFLOW)
@@ -406,7 +406,7 @@ class Workflows:
             return repeated
         known = time.monotonic() < call.session.drops_unknown_ids_until
         healthy = self._healthy(call)
-        control = healthy and (known or isinstance(self._silent_get(uuid4(), call), KubernautError))
+        control = healthy and (known or self._drops_unknown_ids(call))
         if control:
             call.session.drops_unknown_ids_until = time.monotonic() + settle.REMEMBER_DROPS
         third = self._silent_get(identity, call) if control else repeated
@@ -433,6 +433,14 @@ class Workflows:
             if not silent(error):
                 raise
             return error
+
+    def _drops_unknown_ids(self, call: Call) -> bool:
+        """The control question: what the service does for an id that can't exist."""
+        try:
+            call.attempt(GET_WORKFLOW, GET_WORKFLOW.request(uuid4()), alone=True)
+        except KubernautError as error:
+            return silent(error)
+        return False
 
     def _healthy(self, call: Call) -> bool:
         try:
@@ -628,8 +636,7 @@ def _conflict(
     conflict.existing = stored
     conflict.identical = None if stored is None else not differences
     conflict.maybe_ours = (unknown_before or lost(error)) and conflict.identical is not False
-    if conflict.maybe_ours and stored is None:
-        conflict.outcome = Outcome.UNKNOWN
+    conflict.outcome = Outcome.UNKNOWN if conflict.maybe_ours and stored is None else Outcome.REFUSED
     return conflict
 
 

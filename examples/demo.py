@@ -1,0 +1,140 @@
+"""Bootstraps five real workflows into Data Storage on a real PostgreSQL, twice, on the fixed and the unfixed service.
+
+Needs nothing running: the emulator is started here. Run it by scripts/demo.
+"""
+
+import os
+import sys
+import time
+from collections import Counter
+
+from hapi_workflows import workflows
+
+from kubernaut_client import BootstrapReport, ConflictError, DatabaseError, DataStorageClient
+from kubernaut_client.emulator import Emulator
+from kubernaut_client.models import RemediationWorkflow
+
+BUILDS = {
+    "2025-12-30": "a duplicate is answered with 409 Conflict",
+    "2025-12-27": "a duplicate is answered with 500, like any fault",
+}
+COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def main() -> None:
+    started = time.monotonic()
+    for build, what in BUILDS.items():
+        with Emulator(build=build) as emulator, DataStorageClient(emulator.url) as client:
+            heading(f"Data Storage, build of {build}: {what}")
+            twice(client, emulator)
+            duplicate(client)
+            drifted(client, emulator)
+            demoting(client, emulator)
+            dropped(client, emulator)
+            fault(client, emulator)
+    print(f"\nDone in {time.monotonic() - started:.1f} s; both emulators, their servers and directories are gone.")
+
+
+def twice(client: DataStorageClient, emulator: Emulator) -> None:
+    """The main thing: bootstrap, and bootstrap again."""
+    for name in ("first", "second"):
+        emulator.clear_requests()
+        report = client.workflows.bootstrap(workflows()).raise_for_errors()
+        step(f"{name} bootstrap", str(report), sent(emulator))
+        if name == "first":
+            rows(report)
+
+
+def duplicate(client: DataStorageClient) -> None:
+    """A create of what is there already, told from a fault by looking."""
+    try:
+        client.workflows.create(workflows()[0])
+    except ConflictError as error:
+        how = "concluded by looking, not from the error's text" if error.inferred else "as the service said"
+        same = "identical to ours" if error.identical else "different from ours"
+        step("create of a duplicate", f"ConflictError ({how})", f"the stored one is {same}")
+
+
+def drifted(client: DataStorageClient, emulator: Emulator) -> None:
+    """The same version with another description: reported, never overwritten."""
+    workflow = changed(0, description="Raises the memory limit twice over.")
+    emulator.clear_requests()
+    report = client.workflows.bootstrap([workflow])
+    step("a drifted workflow", str(report), sent(emulator))
+    for difference in report.drifted[0].differences:
+        line(f"{difference.field}:")
+        line(f"  stored  {difference.stored}")
+        line(f"  wanted  {difference.wanted}")
+
+
+def demoting(client: DataStorageClient, emulator: Emulator) -> None:
+    """An older version: creating it would take the newer one out of search."""
+    emulator.clear_requests()
+    report = client.workflows.bootstrap([changed(1, version="0.9.0")])
+    step("a demoting workflow", str(report), sent(emulator))
+    for warning in report.demotes[0].warnings:
+        line(warning)
+
+
+def dropped(client: DataStorageClient, emulator: Emulator) -> None:
+    """The connection is lost after the commit: nobody told us that it was stored."""
+    emulator.clear_requests()
+    emulator.fault("createWorkflow", drop="after")
+    report = client.workflows.bootstrap([changed(2, version="1.1.0")]).raise_for_errors()
+    row = report.created[0]
+    step("connection lost after the commit", f"{report}, by: {row.by}", sent(emulator))
+    stored = [version.version for version in client.workflows.versions(row.name)]
+    line(f"stored once: {', '.join(stored)}")
+
+
+def fault(client: DataStorageClient, emulator: Emulator) -> None:
+    """A real fault stays one."""
+    problem = {"type": "https://kubernaut.ai/problems/database-error", "title": "Database Error", "status": 500}
+    emulator.fault("createWorkflow", status=500, body=problem)
+    try:
+        client.workflows.create(changed(3, version="2.0.0"))
+    except DatabaseError as error:
+        step("a real fault", f"DatabaseError, outcome {error.outcome}", "")
+        line(str(error))
+
+
+def changed(index: int, **members: str) -> RemediationWorkflow:
+    """One of the five workflows with other members."""
+    workflow = workflows()[index]
+    for name, value in members.items():
+        setattr(workflow, name, value)
+    return workflow
+
+
+def sent(emulator: Emulator) -> str:
+    """What the emulator's request log says."""
+    writes = len(emulator.writes)
+    reads = len(emulator.requests) - writes
+    return f"sent: {reads} read{'' if reads == 1 else 's'}, {writes} write{'' if writes == 1 else 's'}"
+
+
+def rows(report: BootstrapReport) -> None:
+    for row in report:
+        line(f"{row.action:<10} {row.name} {row.version}")
+    by = Counter(row.by for row in report)
+    line(", ".join(f"{count} by {who}" for who, count in by.items() if who))
+
+
+def heading(text: str) -> None:
+    print(f"\n{bold(text)}\n{'─' * len(text)}")
+
+
+def step(name: str, result: str, note: str) -> None:
+    print(f"  {name:<34}{bold(result)}{'   ' + note if note else ''}")
+
+
+def line(text: str) -> None:
+    print(f"      {text}")
+
+
+def bold(text: str) -> str:
+    return f"\033[1m{text}\033[0m" if COLOUR else text
+
+
+if __name__ == "__main__":
+    main()
