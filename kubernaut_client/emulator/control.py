@@ -1,0 +1,211 @@
+"""The control interface over HTTP, under /_emulator: what `Emulator` offers in Python, for any other language.
+
+    GET    /_emulator                  build and version
+    GET    /_emulator/requests         the request log      DELETE: clear it
+    GET    /_emulator/tables/NAME      the rows of a table
+    GET    /_emulator/faults           the active faults    POST: add one    DELETE: clear them
+    POST   /_emulator/reset            no rows, no faults, an empty log, database up
+    POST   /_emulator/database         {"state": "up"} or {"state": "down"}
+
+POST takes `application/json`. Only a caller that names a loopback host, or the one that the emulator was bound to, gets
+an answer, and no page of another origin does: neither a rebound DNS name nor a script in somebody's browser gets in.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import decimal
+import importlib.metadata
+import ipaddress
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from kubernaut_client.emulator.database import DatabaseFailure
+from kubernaut_client.emulator.faults import Fault
+from kubernaut_client.emulator.messages import Reply, Request, json_reply
+from kubernaut_client.emulator.requestlog import RequestRecord
+
+_FAULT_MEMBERS: Final = frozenset(
+    ("operation", "count", "skip", "status", "body", "headers", "drop", "stall", "hold", "delay", "trickle")
+)
+_SECRET_HEADERS: Final = ("authorization", "proxy-authorization", "cookie")
+
+
+class Controlled(Protocol):
+    """What the control interface controls."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def build(self) -> str: ...
+
+    @property
+    def requests(self) -> tuple[RequestRecord, ...]: ...
+
+    @property
+    def faults(self) -> tuple[Fault, ...]: ...
+
+    def clear_requests(self) -> None: ...
+
+    def add_fault(self, fault: Fault) -> Fault: ...
+
+    async def clear_faults_async(self) -> None: ...
+
+    async def reset_async(self) -> None: ...
+
+    async def rows_async(self, table: str) -> list[dict[str, Any]]: ...
+
+    async def set_database_async(self, up: bool) -> None: ...
+
+
+class Control:
+    """Answers the requests to the control interface of one emulator."""
+
+    def __init__(self, emulator: Controlled) -> None:
+        self._emulator = emulator
+        self._actions: Mapping[tuple[str, str], Callable[[Request], Awaitable[object]]] = {
+            ("GET", ""): self._about,
+            ("GET", "requests"): self._requests,
+            ("DELETE", "requests"): self._clear_requests,
+            ("GET", "tables"): self._table,
+            ("GET", "faults"): self._faults,
+            ("POST", "faults"): self._add_fault,
+            ("DELETE", "faults"): self._clear_faults,
+            ("POST", "reset"): self._reset,
+            ("POST", "database"): self._database,
+        }
+
+    async def __call__(self, request: Request) -> Reply:
+        """Answer one request."""
+        refused = self._refuse(request)
+        if refused:
+            return json_reply({"error": refused[1]}, refused[0])
+        name = request.path.split("/")[2] if request.path.count("/") > 1 else ""
+        action = self._actions.get((request.method, name))
+        if action is None:
+            methods = sorted(method for method, other in self._actions if other == name)
+            if not methods:
+                return json_reply({"error": f"there is no {request.path} here"}, 404)
+            allow = tuple(("Allow", method) for method in methods)
+            return Reply(405, b"", None, allow)
+        try:
+            return json_reply(await action(request))
+        except (ValueError, TypeError) as error:
+            return json_reply({"error": str(error)}, 400)
+        except LookupError as error:
+            return json_reply({"error": str(error.args[0])}, 404)
+        except (DatabaseFailure, OSError) as error:
+            return json_reply({"error": str(error)}, 503)
+
+    def _refuse(self, request: Request) -> tuple[int, str] | None:
+        """Status and reason if this caller is to get nothing."""
+        host = request.headers.get("host", "")
+        if not self._is_ours(host):
+            return 403, f"Host {host!r} is neither a loopback address nor the one that the emulator is bound to"
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return 403, "cross-site requests are refused"
+        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return 403, "cross-site requests are refused"
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if request.method == "POST" and kind != "application/json":
+            return 415, "Content-Type must be application/json"
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        if name in ("localhost", self._emulator.host.lower()):
+            return True
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return False
+
+    async def _about(self, request: Request) -> object:
+        return {"build": self._emulator.build, "version": version()}
+
+    async def _requests(self, request: Request) -> object:
+        return {"requests": [_shown(record) for record in self._emulator.requests]}
+
+    async def _clear_requests(self, request: Request) -> object:
+        self._emulator.clear_requests()
+        return {}
+
+    async def _table(self, request: Request) -> object:
+        name = "/".join(request.path.split("/")[3:])
+        rows = await self._emulator.rows_async(name)
+        return {"rows": [{column: _plain(value) for column, value in row.items()} for row in rows]}
+
+    async def _faults(self, request: Request) -> object:
+        return {"faults": [fault.as_dict() for fault in self._emulator.faults]}
+
+    async def _add_fault(self, request: Request) -> object:
+        members = _object(request.body)
+        unknown = sorted(set(members) - _FAULT_MEMBERS)
+        if unknown:
+            raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(_FAULT_MEMBERS))}")
+        if not isinstance(members.get("operation"), str):
+            raise ValueError('operation must be the name of an operation, or "*"')
+        return self._emulator.add_fault(Fault(**members)).as_dict()
+
+    async def _clear_faults(self, request: Request) -> object:
+        await self._emulator.clear_faults_async()
+        return {}
+
+    async def _reset(self, request: Request) -> object:
+        await self._emulator.reset_async()
+        return {}
+
+    async def _database(self, request: Request) -> object:
+        state = _object(request.body).get("state")
+        if state not in ("up", "down"):
+            raise ValueError(f'state must be "up" or "down", not {state!r}')
+        await self._emulator.set_database_async(state == "up")
+        return {"state": state}
+
+
+def version() -> str:
+    """The version of this package; `unknown` in a source tree that isn't installed."""
+    try:
+        return importlib.metadata.version("kubernaut-client")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        members = json.loads(body or b"{}")
+    except ValueError as error:
+        raise ValueError(f"the body is no JSON: {error}") from None
+    if not isinstance(members, dict):
+        raise ValueError("the body must be a JSON object")
+    return members  # pyright: ignore[reportUnknownVariableType]
+
+
+def _shown(record: RequestRecord) -> dict[str, object]:
+    try:
+        body = {"body": record.body.decode()}
+    except UnicodeDecodeError:
+        body = {"body_base64": base64.b64encode(record.body).decode()}
+    headers = {name: "<hidden>" if name in _SECRET_HEADERS else value for name, value in record.headers.items()}
+    names = ("number", "method", "path", "operation", "status", "fault", "request_id", "seconds")
+    return {**{name: getattr(record, name) for name in names}, "headers": headers, **body}
+
+
+def _plain(value: object) -> object:
+    """A value of a column as JSON has it."""
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    return value

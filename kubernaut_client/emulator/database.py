@@ -1,0 +1,159 @@
+"""Connections to PostgreSQL: a small pool that notices when the server went away, and the emulator's own schema.
+
+Everything that goes wrong comes out as `DatabaseFailure`. Queries belong to the routes; the server process, if it is
+ours, to `postgres.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import select
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Final, LiteralString, TypeAlias
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow, dict_row
+
+Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+
+TABLES: Final[dict[str, LiteralString]] = {
+    "remediation_workflow_catalog": "created_at, workflow_id"
+}  # with the order to show their rows in
+UNIQUE_VIOLATION: Final = "23505"
+_SIZE: Final = 10  # the service has 25; more than this gains nothing on a small machine
+_CONNECT_SECONDS: Final = 5
+
+
+class DatabaseFailure(Exception):
+    """The database is out of reach, or refused a statement. `sqlstate` is set in the latter case."""
+
+    def __init__(self, error: BaseException | str) -> None:
+        text = str(error).strip() or type(error).__name__
+        # One line, and no double quotes: the service puts this text into JSON without escaping it.
+        super().__init__(text.splitlines()[0].replace('"', "`"))
+        self.sqlstate: str | None = error.sqlstate if isinstance(error, psycopg.Error) else None
+
+
+class Database:
+    """The tables of one emulator, in one database. Belongs to one event loop."""
+
+    def __init__(self, conninfo: str, schema: str | None = None) -> None:
+        self._schema = schema or f"kubernaut_emulator_{secrets.token_hex(6)}"
+        self._shared = schema is None
+        settings = f"-c search_path={self._schema} -c timezone=UTC -c client_min_messages=warning"
+        if self._shared:
+            # A server that isn't ours may be configured in ways that change what a row is returned as.
+            settings += " -c datestyle=ISO"
+        self._conninfo = make_conninfo(conninfo, options=settings, connect_timeout=_CONNECT_SECONDS)
+        self._idle: list[Connection] = []
+        self._used: set[Connection] = set()
+        self._places = asyncio.Semaphore(_SIZE)
+        self._closed_to_us = False
+
+    async def create(self) -> None:
+        """Create the tables."""
+        script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+        async with self.connection() as connection, connection.transaction():
+            if self._shared:
+                await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
+            await connection.execute(script.encode(), prepare=False)
+
+    async def drop(self) -> None:
+        """Drop what `create` made in a database that isn't ours."""
+        if self._shared:
+            with contextlib.suppress(DatabaseFailure):
+                async with self.connection() as connection:
+                    await connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(self._schema)))
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection in autocommit mode.
+
+        Raises:
+            DatabaseFailure: There is none to be had, or a statement failed.
+        """
+        async with self._places:
+            try:
+                connection = await self._take()
+                self._used.add(connection)
+                try:
+                    yield connection
+                finally:
+                    self._used.discard(connection)
+                    await self._give_back(connection)
+            except (psycopg.Error, OSError, UnicodeError) as error:
+                # UnicodeError: a text that UTF-8 can't carry. The service sends such bytes and PostgreSQL refuses them.
+                raise DatabaseFailure(error) from error
+
+    async def fetch(self, statement: LiteralString, parameters: Sequence[object] = ()) -> list[TupleRow]:
+        """Run one statement and return its rows."""
+        async with self.connection() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchall()
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life."""
+        await self.fetch("SELECT 1")
+
+    async def rows(self, table: str) -> list[dict[str, Any]]:
+        """All rows of a table, oldest first."""
+        order = TABLES[table]
+        query = sql.SQL("SELECT * FROM {} ORDER BY {}").format(sql.Identifier(table), sql.SQL(order))
+        async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query)
+            return await cursor.fetchall()
+
+    async def empty(self) -> None:
+        """Delete all rows. DELETE, as TRUNCATE of an empty table costs more than this of a full one."""
+        async with self.connection() as connection, connection.transaction():
+            for table in TABLES:
+                await connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+
+    async def cut_off(self) -> None:
+        """End all connections and open none until `reconnect`. For a server that isn't ours to stop."""
+        self._closed_to_us = True
+        for connection in [*self._used, *self._idle]:
+            await connection.close()
+        self._idle.clear()
+
+    def reconnect(self) -> None:
+        """Allow connections again."""
+        self._closed_to_us = False
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.cut_off()
+
+    async def _take(self) -> Connection:
+        while self._idle and not self._closed_to_us:
+            connection = self._idle.pop()
+            if _usable(connection):
+                return connection
+            await connection.close()
+        if self._closed_to_us:
+            raise psycopg.OperationalError("connection refused: the database is down")
+        connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        connection.prepare_threshold = 0
+        return connection
+
+    async def _give_back(self, connection: Connection) -> None:
+        status = connection.info.transaction_status
+        if connection.closed or self._closed_to_us or status != TransactionStatus.IDLE:
+            await connection.close()
+        else:
+            self._idle.append(connection)
+
+
+def _usable(connection: Connection) -> bool:
+    """Whether an idle connection still works. What a server says unasked is that it is going away."""
+    if connection.closed:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)

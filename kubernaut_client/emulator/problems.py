@@ -1,0 +1,46 @@
+"""Problem documents as the service writes them: a type under one address, four members, sometimes an instance.
+
+Two writers exist in the service, which differ in the order of members only; `detail` comes first in one of them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kubernaut_client.emulator import gojson
+from kubernaut_client.emulator.messages import Reply
+
+MEDIA_TYPE: Final = "application/problem+json"
+TYPES: Final = "https://kubernaut.ai/problems/"
+
+
+def problem(status: int, slug: str, title: str, detail: str) -> Reply:
+    """A problem document of a handler."""
+    document = {"type": TYPES + slug, "title": title, "status": status, "detail": detail}
+    return Reply(status, gojson.encode(document).encode() + b"\n", MEDIA_TYPE)
+
+
+def validation_error(detail: str, path: str, request_id: str | None) -> Reply:
+    """The 400 of the schema validator. Only a caller that names its request gets the path and that name back."""
+    document = {"detail": detail}
+    if request_id:
+        document["instance"] = path
+    ending = {"status": 400, "title": "Validation Error", "type": TYPES + "validation-error"}
+    headers = (("X-Request-Id", request_id),) if request_id else ()
+    return Reply(400, gojson.encode({**document, **ending}).encode() + b"\n", MEDIA_TYPE, headers)
+
+
+def bad_request(detail: str) -> Reply:
+    """A 400 of a workflow handler."""
+    return problem(400, "bad-request", "Bad Request", detail)
+
+
+def internal_error(detail: str) -> Reply:
+    """The 500 of the workflow handlers, for whatever went wrong in the database."""
+    return problem(500, "internal-error", "Internal Server Error", detail)
+
+
+def not_served(operation: str) -> Reply:
+    """The answer to a route of the service that this emulator doesn't have. The service never says this."""
+    detail = f"This emulator does not serve {operation} yet; it serves the workflow routes except search, and health."
+    return problem(501, "not-implemented", "Not Implemented", detail)

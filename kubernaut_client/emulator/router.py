@@ -1,0 +1,94 @@
+"""Which route a request belongs to: the service's route table, with its plain-text 404 and its empty 405."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kubernaut_client.emulator.messages import TEXT_TYPE, Reply
+from kubernaut_client.emulator.routes import health, workflows
+from kubernaut_client.emulator.service import Handler
+
+_HTTP_METHODS: Final = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
+_WORKFLOWS: Final = "/api/v1/workflows"
+_AUDIT: Final = "/api/v1/audit"
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path; `handler` is None for a route that the emulator doesn't have yet."""
+
+    method: str | None  # None: all of them
+    path: str
+    operation: str
+    handler: Handler | None = None
+
+
+# Where several paths fit a request, those with fewer placeholders come first.
+ROUTES: Final = (
+    Route("POST", _WORKFLOWS, "createWorkflow", workflows.create),
+    Route("GET", _WORKFLOWS, "listWorkflows", workflows.list_all),
+    Route("POST", f"{_WORKFLOWS}/search", "searchWorkflows"),
+    Route("GET", f"{_WORKFLOWS}/by-name/{{workflow_name}}/versions", "listWorkflowVersions", workflows.versions),
+    Route("GET", f"{_WORKFLOWS}/{{workflow_id}}", "getWorkflowByID", workflows.get),
+    Route("PATCH", f"{_WORKFLOWS}/{{workflow_id}}", "updateWorkflow", workflows.update),
+    Route("PATCH", f"{_WORKFLOWS}/{{workflow_id}}/disable", "disableWorkflow", workflows.disable),
+    Route("POST", f"{_AUDIT}/events", "createAuditEvent"),
+    Route("GET", f"{_AUDIT}/events", "queryAuditEvents"),
+    Route("POST", f"{_AUDIT}/events/batch", "createAuditEventsBatch"),
+    Route("POST", f"{_AUDIT}/notifications", "createNotificationAudit"),
+    Route("GET", "/health", "healthCheck", health.health),
+    Route("GET", "/health/ready", "readinessCheck", health.ready),
+    Route("GET", "/health/live", "livenessCheck", health.live),
+    Route(None, "/metrics", "getMetrics"),
+)
+OPERATIONS: Final = frozenset(route.operation for route in ROUTES)
+
+_NOT_FOUND: Final = Reply(404, b"404 page not found\n", TEXT_TYPE, (("X-Content-Type-Options", "nosniff"),))
+_SPLIT: Final = tuple((route, tuple(route.path.split("/"))) for route in ROUTES)
+
+
+@dataclass(frozen=True)
+class Match:
+    """The outcome: a route with its arguments, or without one the reply of the router itself."""
+
+    route: Route | None
+    arguments: Mapping[str, str]
+    fallback: Reply
+    validated: bool = True
+
+
+def match(method: str, path: str) -> Match:
+    """Find the route for a request."""
+    parts = path.split("/")
+    allowed: set[str] = set()
+    literal = False  # a path without placeholders fits, though not with this method
+    for route, pattern in _SPLIT:
+        arguments = _fit(pattern, parts)
+        if arguments is None:
+            continue
+        if route.method is None or route.method == method:
+            # The schema validator looks at the most literal path only; where that lacks the method it steps aside.
+            return Match(route, arguments, _NOT_FOUND, validated=not (literal and arguments))
+        allowed.add(route.method)
+        literal = literal or not arguments
+    if method not in _HTTP_METHODS:
+        return Match(None, {}, Reply(405))
+    if allowed:
+        return Match(None, {}, Reply(405, headers=tuple(("Allow", name) for name in sorted(allowed))))
+    return Match(None, {}, _NOT_FOUND)
+
+
+def _fit(pattern: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
+    if len(pattern) != len(parts):
+        return None
+    arguments: dict[str, str] = {}
+    for expected, part in zip(pattern, parts, strict=True):
+        if expected.startswith("{"):
+            if not part:
+                return None
+            arguments[expected[1:-1]] = part
+        elif expected != part:
+            return None
+    return arguments

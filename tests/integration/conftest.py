@@ -1,0 +1,35 @@
+"""Emulators for the integration tests: one for each build and session, empty at the start of every test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kubernaut_client.emulator import Emulator
+
+
+@pytest.fixture(scope="session")
+def shared_emulator() -> Iterator[Emulator]:
+    """The build of 2025-12-30; whoever takes this one resets it."""
+    with Emulator(build="2025-12-30") as emulator:
+        yield emulator
+
+
+@pytest.fixture(scope="session")
+def shared_unfixed_emulator() -> Iterator[Emulator]:
+    """The build of 2025-12-27, where a duplicate is a 500."""
+    with Emulator(build="2025-12-27") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def emulator(shared_emulator: Emulator) -> Emulator:
+    """The build of 2025-12-30: no rows, no faults, an empty log."""
+    shared_emulator.reset()
+    return shared_emulator
+
+
+@pytest.fixture
+def unfixed_emulator(shared_unfixed_emulator: Emulator) -> Emulator:
+    """The build of 2025-12-27: no rows, no faults, an empty log."""
+    shared_unfixed_emulator.reset()
+    return shared_unfixed_emulator
