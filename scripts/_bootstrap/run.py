@@ -20,7 +20,10 @@ def main() -> None:
     except subprocess.CalledProcessError as error:
         sys.exit(f"{log.text()}the set-up failed with exit code {error.returncode}")
     command = [str(env.python), str(ROOT / program), *arguments]
-    os.execve(env.python, command, clean_environment())  # noqa: S606 - it takes over this process and its signals
+    variables = clean_environment()
+    # Unlike a test, a program of this repository may import the modules beside it.
+    del variables["PYTHONSAFEPATH"]
+    os.execve(env.python, command, variables)  # noqa: S606 - it takes over this process and its signals
 
 
 if __name__ == "__main__":
