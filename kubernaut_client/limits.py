@@ -206,35 +206,24 @@ class Table:
         return cast("dict[str, Any]", clean)
 
 
-def _flags(value: object, path: str, findings: Findings) -> object:
-    return texts(value, path, findings, _DETECTABLE)
+_DETECTIONS: dict[str, Rule] = {
+    "gitOpsManaged": boolean,
+    "gitOpsTool": text(choices=("argocd", "flux", "*")),
+    "pdbProtected": boolean,
+    "hpaEnabled": boolean,
+    "stateful": boolean,
+    "helmManaged": boolean,
+    "networkIsolated": boolean,
+    "serviceMesh": text(choices=("istio", "linkerd", "*")),
+}
 
 
-_DETECTABLE = (
-    "gitOpsManaged",
-    "pdbProtected",
-    "hpaEnabled",
-    "stateful",
-    "helmManaged",
-    "networkIsolated",
-    "serviceMesh",
-)
+def _failed_detections(value: object, path: str, findings: Findings) -> object:
+    # The service's schema leaves gitOpsTool out here.
+    return texts(value, path, findings, [name for name in _DETECTIONS if name != "gitOpsTool"])
 
-DETECTED_LABELS = Table(
-    "DetectedLabels",
-    {},
-    {
-        "failed_detections": _flags,
-        "gitOpsManaged": boolean,
-        "gitOpsTool": text(choices=("argocd", "flux", "*")),
-        "pdbProtected": boolean,
-        "hpaEnabled": boolean,
-        "stateful": boolean,
-        "helmManaged": boolean,
-        "networkIsolated": boolean,
-        "serviceMesh": text(choices=("istio", "linkerd", "*")),
-    },
-)
+
+DETECTED_LABELS = Table("DetectedLabels", {}, {"failed_detections": _failed_detections, **_DETECTIONS})
 MANDATORY_LABELS = Table(
     "MandatoryLabels",
     {
@@ -253,6 +242,10 @@ def _workflow_name(value: object, path: str, findings: Findings) -> object:
     return text(NAME_LIMIT, 1)(value, path, findings)
 
 
+_SERVER_OWNED = """
+    workflow_id is_latest_version created_at updated_at updated_by status_reason disabled_at disabled_by disabled_reason
+    deprecation_notice actual_success_rate total_executions successful_executions
+"""
 REMEDIATION_WORKFLOW = Table(
     "RemediationWorkflow",
     {
@@ -283,23 +276,7 @@ REMEDIATION_WORKFLOW = Table(
         "expected_duration_seconds": integer(0, _INTEGER_MAX),
         "created_by": text(255),
     },
-    ignored=frozenset(
-        {
-            "workflow_id",
-            "is_latest_version",
-            "created_at",
-            "updated_at",
-            "updated_by",
-            "status_reason",
-            "disabled_at",
-            "disabled_by",
-            "disabled_reason",
-            "deprecation_notice",
-            "actual_success_rate",
-            "total_executions",
-            "successful_executions",
-        }
-    ),
+    ignored=frozenset(_SERVER_OWNED.split()),
 )
 WORKFLOW_UPDATE = Table(
     "WorkflowUpdateRequest", {"status": text(choices=STATUSES)}, {"disabled_by": text(255), "disabled_reason": text()}

@@ -194,31 +194,13 @@ def encode(arguments: Mapping[str, Any]) -> Request:
 
 
 # What a stored workflow's members must be before other code relies on it: the generated models take any type for most.
+_TEXTS = """
+    workflow_name version name description content content_hash execution_engine status owner maintainer container_image
+    container_digest status_reason disabled_by disabled_reason previous_version deprecation_notice version_notes
+    change_summary approved_by created_by updated_by
+"""
 _KINDS: dict[type | tuple[type, ...], tuple[str, ...]] = {
-    str: (
-        "workflow_name",
-        "version",
-        "name",
-        "description",
-        "content",
-        "content_hash",
-        "execution_engine",
-        "status",
-        "owner",
-        "maintainer",
-        "container_image",
-        "container_digest",
-        "status_reason",
-        "disabled_by",
-        "disabled_reason",
-        "previous_version",
-        "deprecation_notice",
-        "version_notes",
-        "change_summary",
-        "approved_by",
-        "created_by",
-        "updated_by",
-    ),
+    str: tuple(_TEXTS.split()),
     bool: ("is_latest_version",),
     int: ("expected_duration_seconds", "total_executions", "successful_executions"),
     (int, float): ("expected_success_rate", "actual_success_rate"),
@@ -309,116 +291,75 @@ def _list_versions(workflow_name: str) -> dict[str, Any]:
     return arguments
 
 
+_CATALOG, _WORKFLOW, _EVENTS = "/api/v1/workflows", "/api/v1/workflows/{workflow_id}", "/api/v1/audit/events"
+_VERSIONS = "/api/v1/workflows/by-name/{workflow_name}/versions"
+_READ, _ONCE = Settlement.REPEAT, Settlement.NEVER
+# The service sends its health as JSON without a content type, which Go's server then takes for text.
+_HEALTH = ("text/plain", "application/json")
+_EVENT: dict[int, Callable[[Any], AuditEventResponse | AcceptedResponse]] = {
+    201: AuditEventResponse.from_dict,
+    202: AcceptedResponse.from_dict,
+}
+_NOTIFICATION: dict[int, Callable[[Any], NotificationAuditResponse | AcceptedResponse]] = {
+    201: NotificationAuditResponse.from_dict,
+    202: AcceptedResponse.from_dict,
+}
+
 CREATE_WORKFLOW = Operation(
-    "createWorkflow",
-    "POST",
-    "/api/v1/workflows",
-    create_workflow._get_kwargs,
-    {201: stored_workflow},
-    Settlement.CREATE,
+    "createWorkflow", "POST", _CATALOG, create_workflow._get_kwargs, {201: stored_workflow}, Settlement.CREATE
 )
 LIST_WORKFLOWS = Operation(
-    "listWorkflows",
-    "GET",
-    "/api/v1/workflows",
-    list_workflows._get_kwargs,
-    {200: _page("workflows")},
-    Settlement.REPEAT,
+    "listWorkflows", "GET", _CATALOG, list_workflows._get_kwargs, {200: _page("workflows")}, _READ
 )
 SEARCH_WORKFLOWS = Operation(
     "searchWorkflows",
     "POST",
-    "/api/v1/workflows/search",
+    _CATALOG + "/search",
     search_workflows._get_kwargs,
     {200: WorkflowSearchResponse.from_dict},
-    Settlement.REPEAT,
+    _READ,
 )
 GET_WORKFLOW = Operation(
-    "getWorkflowByID",
-    "GET",
-    "/api/v1/workflows/{workflow_id}",
-    get_workflow_by_id._get_kwargs,
-    {200: stored_workflow},
-    Settlement.NOT_FOUND,
+    "getWorkflowByID", "GET", _WORKFLOW, get_workflow_by_id._get_kwargs, {200: stored_workflow}, Settlement.NOT_FOUND
 )
 UPDATE_WORKFLOW = Operation(
-    "updateWorkflow",
-    "PATCH",
-    "/api/v1/workflows/{workflow_id}",
-    update_workflow._get_kwargs,
-    {200: stored_workflow},
-    Settlement.UPDATE,
+    "updateWorkflow", "PATCH", _WORKFLOW, update_workflow._get_kwargs, {200: stored_workflow}, Settlement.UPDATE
 )
 DISABLE_WORKFLOW = Operation(
     "disableWorkflow",
     "PATCH",
-    "/api/v1/workflows/{workflow_id}/disable",
+    _WORKFLOW + "/disable",
     disable_workflow._get_kwargs,
     {200: stored_workflow},
     Settlement.UPDATE,
 )
-LIST_VERSIONS = Operation(
-    "listWorkflowVersions",
-    "GET",
-    "/api/v1/workflows/by-name/{workflow_name}/versions",
-    _list_versions,
-    {200: _page("versions")},
-    Settlement.REPEAT,
-)
-CREATE_AUDIT_EVENT: Operation[AuditEventResponse | AcceptedResponse] = Operation(
-    "createAuditEvent",
-    "POST",
-    "/api/v1/audit/events",
-    create_audit_event._get_kwargs,
-    {201: AuditEventResponse.from_dict, 202: AcceptedResponse.from_dict},
-    Settlement.NEVER,
-)
+LIST_VERSIONS = Operation("listWorkflowVersions", "GET", _VERSIONS, _list_versions, {200: _page("versions")}, _READ)
+CREATE_AUDIT_EVENT = Operation("createAuditEvent", "POST", _EVENTS, create_audit_event._get_kwargs, _EVENT, _ONCE)
 QUERY_AUDIT_EVENTS = Operation(
-    "queryAuditEvents",
-    "GET",
-    "/api/v1/audit/events",
-    query_audit_events._get_kwargs,
-    {200: AuditEventsQueryResponse.from_dict},
-    Settlement.REPEAT,
+    "queryAuditEvents", "GET", _EVENTS, query_audit_events._get_kwargs, {200: AuditEventsQueryResponse.from_dict}, _READ
 )
 CREATE_AUDIT_EVENTS_BATCH = Operation(
     "createAuditEventsBatch",
     "POST",
-    "/api/v1/audit/events/batch",
+    _EVENTS + "/batch",
     create_audit_events_batch._get_kwargs,
     {201: BatchAuditEventResponse.from_dict},
-    Settlement.NEVER,
+    _ONCE,
 )
-CREATE_NOTIFICATION_AUDIT: Operation[NotificationAuditResponse | AcceptedResponse] = Operation(
+CREATE_NOTIFICATION_AUDIT = Operation(
     "createNotificationAudit",
     "POST",
     "/api/v1/audit/notifications",
     create_notification_audit._get_kwargs,
-    {201: NotificationAuditResponse.from_dict, 202: AcceptedResponse.from_dict},
-    Settlement.NEVER,
+    _NOTIFICATION,
+    _ONCE,
 )
-# The service sends its health as JSON without a content type, which Go's server then takes for text.
-_HEALTH_TYPES = ("text/plain", "application/json")
-HEALTH_CHECK = Operation(
-    "healthCheck", "GET", "/health", health_check._get_kwargs, {200: _document}, Settlement.REPEAT, _HEALTH_TYPES
-)
+HEALTH_CHECK = Operation("healthCheck", "GET", "/health", health_check._get_kwargs, {200: _document}, _READ, _HEALTH)
 READINESS_CHECK = Operation(
-    "readinessCheck",
-    "GET",
-    "/health/ready",
-    readiness_check._get_kwargs,
-    {200: _document},
-    Settlement.REPEAT,
-    _HEALTH_TYPES,
+    "readinessCheck", "GET", "/health/ready", readiness_check._get_kwargs, {200: _document}, _READ, _HEALTH
 )
 LIVENESS_CHECK = Operation(
-    "livenessCheck",
-    "GET",
-    "/health/live",
-    liveness_check._get_kwargs,
-    {200: _document},
-    Settlement.REPEAT,
-    _HEALTH_TYPES,
+    "livenessCheck", "GET", "/health/live", liveness_check._get_kwargs, {200: _document}, _READ, _HEALTH
 )
 
 OPERATIONS: tuple[Operation[Any], ...] = (

@@ -60,19 +60,7 @@ Progress = Callable[[int, int, ReportRow], object]
 
 _PAGE = 100
 # Members of a reply that echo the request, or that were read before the change, instead of showing the row.
-_ECHOED = (
-    "created_at",
-    "updated_at",
-    "updated_by",
-    "status_reason",
-    "disabled_at",
-    "disabled_by",
-    "disabled_reason",
-    "deprecation_notice",
-    "actual_success_rate",
-    "total_executions",
-    "successful_executions",
-)
+_ECHOED = tuple(limits.REMEDIATION_WORKFLOW.ignored - {"workflow_id", "is_latest_version"})
 _STALE = ("updated_at", "updated_by", "status_reason")
 
 
