@@ -6,7 +6,6 @@ Needs nothing running: the emulator is started here. Run it by scripts/demo.
 import os
 import sys
 import time
-from collections import Counter
 
 from hapi_workflows import workflows
 
@@ -18,6 +17,7 @@ BUILDS = {
     "2025-12-30": "a duplicate is answered with 409 Conflict",
     "2025-12-27": "a duplicate is answered with 500, like any fault",
 }
+OOMKILL = "oomkill-increase-memory-limits"
 COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
@@ -48,61 +48,65 @@ def twice(client: DataStorageClient, emulator: Emulator) -> None:
 def duplicate(client: DataStorageClient) -> None:
     """A create of what is there already, told from a fault by looking."""
     try:
-        client.workflows.create(workflows()[0])
+        client.workflows.create(changed(OOMKILL))
     except ConflictError as error:
-        how = "concluded by looking, not from the error's text" if error.inferred else "as the service said"
-        same = "identical to ours" if error.identical else "different from ours"
-        step("create of a duplicate", f"ConflictError ({how})", f"the stored one is {same}")
+        step("create of a duplicate", "ConflictError")
+        line("the service says 409" if not error.inferred else "the service says 500; looking showed that it is there")
+        line(f"identical to ours: {'yes' if error.identical else 'no'}")
 
 
 def drifted(client: DataStorageClient, emulator: Emulator) -> None:
     """The same version with another description: reported, never overwritten."""
-    workflow = changed(0, description="Raises the memory limit twice over.")
+    workflow = changed(OOMKILL, description="Doubles the memory limit of a workload whose container was killed.")
     emulator.clear_requests()
     report = client.workflows.bootstrap([workflow])
     step("a drifted workflow", str(report), sent(emulator))
     for difference in report.drifted[0].differences:
-        line(f"{difference.field}:")
-        line(f"  stored  {difference.stored}")
-        line(f"  wanted  {difference.wanted}")
+        line(f"{difference.field} stored: {difference.stored}")
+        line(f"{' ' * len(difference.field)} wanted: {difference.wanted}")
 
 
 def demoting(client: DataStorageClient, emulator: Emulator) -> None:
     """An older version: creating it would take the newer one out of search."""
     emulator.clear_requests()
-    report = client.workflows.bootstrap([changed(1, version="0.9.0")])
-    step("a demoting workflow", str(report), sent(emulator))
+    report = client.workflows.bootstrap([changed(OOMKILL, version="0.9.0")])
+    step("an older version", str(report), sent(emulator))
     for warning in report.demotes[0].warnings:
-        line(warning)
+        line(f"version 0.9.0: {warning}")
 
 
 def dropped(client: DataStorageClient, emulator: Emulator) -> None:
     """The connection is lost after the commit: nobody told us that it was stored."""
     emulator.clear_requests()
     emulator.fault("createWorkflow", drop="after")
-    report = client.workflows.bootstrap([changed(2, version="1.1.0")]).raise_for_errors()
+    report = client.workflows.bootstrap([changed(OOMKILL, version="1.1.0")]).raise_for_errors()
     row = report.created[0]
-    step("connection lost after the commit", f"{report}, by: {row.by}", sent(emulator))
+    step("connection lost after the commit", f"{report}, {row.by}", sent(emulator))
     stored = [version.version for version in client.workflows.versions(row.name)]
-    line(f"stored once: {', '.join(stored)}")
+    line(f"the second write found it there; stored versions: {', '.join(stored)}")
 
 
 def fault(client: DataStorageClient, emulator: Emulator) -> None:
     """A real fault stays one."""
-    problem = {"type": "https://kubernaut.ai/problems/database-error", "title": "Database Error", "status": 500}
+    problem = {
+        "type": "https://kubernaut.ai/problems/database-error",
+        "title": "Database Error",
+        "status": 500,
+        "detail": "Failed to write workflow to database",
+    }
     emulator.fault("createWorkflow", status=500, body=problem)
     try:
-        client.workflows.create(changed(3, version="2.0.0"))
+        client.workflows.create(changed(OOMKILL, version="2.0.0"))
     except DatabaseError as error:
-        step("a real fault", f"DatabaseError, outcome {error.outcome}", "")
+        step("a real fault", f"DatabaseError, outcome {error.outcome}")
         line(str(error))
 
 
-def changed(index: int, **members: str) -> RemediationWorkflow:
+def changed(name: str, **members: str) -> RemediationWorkflow:
     """One of the five workflows with other members."""
-    workflow = workflows()[index]
-    for name, value in members.items():
-        setattr(workflow, name, value)
+    workflow = next(workflow for workflow in workflows() if workflow.workflow_name == name)
+    for member, value in members.items():
+        setattr(workflow, member, value)
     return workflow
 
 
@@ -115,17 +119,15 @@ def sent(emulator: Emulator) -> str:
 
 def rows(report: BootstrapReport) -> None:
     for row in report:
-        line(f"{row.action:<10} {row.name} {row.version}")
-    by = Counter(row.by for row in report)
-    line(", ".join(f"{count} by {who}" for who, count in by.items() if who))
+        line(f"{row.action} {row.name} {row.version}")
 
 
 def heading(text: str) -> None:
     print(f"\n{bold(text)}\n{'─' * len(text)}")
 
 
-def step(name: str, result: str, note: str) -> None:
-    print(f"  {name:<34}{bold(result)}{'   ' + note if note else ''}")
+def step(name: str, result: str, note: str = "") -> None:
+    print(f"\n  {name:<34}{bold(f'{result:<24}')}{note}".rstrip())
 
 
 def line(text: str) -> None:

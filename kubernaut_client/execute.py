@@ -29,6 +29,8 @@ T = TypeVar("T")
 OnCall = Callable[[CallRecord], object]
 
 _logger = logging.getLogger("kubernaut_client")
+# Without a handler of the application's, Python would print the warnings of a library to stderr.
+_logger.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)

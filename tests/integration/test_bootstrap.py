@@ -1,0 +1,256 @@
+"""Ensure, plan, apply and bootstrap against the emulator; its request log is the proof of what was sent."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubernaut_client import (
+    BootstrapError,
+    ConnectError,
+    InvalidRequestError,
+    Outcome,
+    RetryPolicy,
+)
+from kubernaut_client.emulator import Emulator
+from tests.colours import COLOURS, opened
+from tests.workflows import workflow
+
+QUICK = RetryPolicy(wait_initial=0, jitter=0)
+BUILDS = {"2025-12-30": "emulator", "2025-12-27": "unfixed_emulator"}
+
+
+@pytest.fixture(params=[(colour, build) for colour in COLOURS for build in BUILDS], ids=" ".join)
+def service(request: pytest.FixtureRequest) -> Iterator[tuple[Any, Emulator]]:
+    colour, build = request.param
+    emulator = request.getfixturevalue(BUILDS[build])
+    with opened(colour, emulator.url, retry=QUICK) as client:
+        yield client, emulator
+
+
+def examples() -> list[Any]:
+    directory = str(Path(__file__).parents[2] / "examples")
+    sys.path.insert(0, directory)
+    try:
+        from hapi_workflows import workflows  # type: ignore[import-not-found]  # pyright: ignore[reportMissingImports]
+    finally:
+        sys.path.remove(directory)
+    return workflows()  # type: ignore[no-any-return]
+
+
+def test_five_workflows_twice(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    report = client.workflows.bootstrap(examples())
+    assert (len(report.created), len(report)) == (5, 5)
+    assert {row.by for row in report} == {"us"}
+    assert len(emulator.writes) == 5
+    emulator.clear_requests()
+    report = client.workflows.bootstrap(examples()).raise_for_errors(strict=True)
+    assert (len(report.unchanged), len(report)) == (5, 5)
+    assert emulator.writes == ()
+    assert len(emulator.requests) == 1
+    assert report.get("crashloop-fix-configuration").id is not None
+    with pytest.raises(KeyError):
+        report.get("unknown")
+
+
+def test_ensure(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    first = client.workflows.ensure(workflow("a", "1.1.0"))
+    assert (first.action, first.recovered, first.workflow.version) == ("created", False, "1.1.0")
+    emulator.clear_requests()
+    again = client.workflows.ensure(workflow("a", "1.1.0"))
+    assert (again.action, again.workflow.workflow_id) == ("unchanged", first.workflow.workflow_id)
+    drifted = client.workflows.ensure(workflow("a", "1.1.0", description="Another", owner="x"))
+    assert (drifted.action, [d.field for d in drifted.differences]) == ("drifted", ["description", "owner"])
+    demotes = client.workflows.ensure(workflow("a", "1.0.0"))
+    assert (demotes.action, demotes.workflow) == ("demotes", None)
+    assert emulator.writes == ()
+    assert client.workflows.ensure(workflow("a", "1.0.0"), allow_demote=True).action == "created"
+    assert client.workflows.ensure(workflow("a", "1.1.0")).action == "unchanged"
+
+
+def test_ensure_recovers(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    emulator.fault("createWorkflow", drop="after")
+    result = client.workflows.ensure(workflow("a"))
+    assert (result.action, result.recovered) == ("created", True)
+
+
+def test_ensure_meets_somebody_else(service: tuple[Any, Emulator]) -> None:
+    """Somebody stores it between our look and our create."""
+    client, emulator = service
+    client.workflows.create(workflow("a"))
+    empty = {"workflow_name": "a", "versions": None, "total": 0}
+    headers = {"Content-Type": "application/json"}
+    emulator.fault("listWorkflowVersions", status=200, body=empty, headers=headers)
+    assert client.workflows.ensure(workflow("a")).action == "unchanged"
+    emulator.fault("listWorkflowVersions", status=200, body=empty, headers=headers)
+    assert client.workflows.ensure(workflow("a", description="Another")).action == "drifted"
+
+
+def test_actions(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    client.workflows.bootstrap([workflow("same"), workflow("drift"), workflow("high", "2.0.0"), workflow("old")])
+    client.workflows.create(workflow("old", "1.1.0"))
+    emulator.clear_requests()
+    given = [
+        workflow("same"),
+        workflow("drift", labels=workflow()["labels"] | {"severity": "low"}),
+        workflow("high", "1.0.0"),
+        workflow("old"),
+        workflow("new", "1.1.0"),
+        workflow("new", "1.0.0"),
+        workflow("bad", "x" * 51),
+    ]
+    plan = client.workflows.plan(given)
+    actions = {(row.name, row.version[:5]): row.action for row in plan}
+    assert actions == {
+        ("same", "1.0.0"): "unchanged",
+        ("drift", "1.0.0"): "drifted",
+        ("high", "1.0.0"): "demotes",
+        ("old", "1.0.0"): "superseded",
+        ("new", "1.0.0"): "create",
+        ("new", "1.1.0"): "create",
+        ("bad", "xxxxx"): "invalid",
+    }
+    assert [row.version for row in plan if row.name == "new"] == ["1.0.0", "1.1.0"]
+    assert emulator.writes == ()
+    with pytest.raises(BootstrapError) as caught:
+        client.workflows.apply(plan, on_drift="fail")
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert emulator.writes == ()
+    seen: list[tuple[int, int, str]] = []
+    report = client.workflows.apply(plan, progress=lambda done, total, row: seen.append((done, total, row.name)))
+    assert [entry[:2] for entry in seen] == [(number, 7) for number in range(1, 8)]
+    assert str(report) == "2 created, 1 unchanged, 1 superseded, 1 drifted, 1 demotes, 1 failed"
+    assert len(emulator.writes) == 2
+    assert isinstance(report.failed[0].error, InvalidRequestError)
+    assert report.drifted[0].differences[0].field == "labels.severity"
+    with pytest.raises(BootstrapError, match="'bad'") as caught:
+        report.raise_for_errors()
+    assert caught.value.report is report
+    assert client.workflows.versions("new")[0].is_latest_version
+    assert client.workflows.plan(given).get("new", "1.0.0").action == "unchanged"
+    assert emulator.rows("remediation_workflow_catalog").__len__() == 7
+
+
+def test_drift_is_never_overwritten(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    client.workflows.bootstrap([workflow("a")])
+    before = emulator.rows("remediation_workflow_catalog")
+    report = client.workflows.bootstrap([workflow("a", content="kind: Other\n")])
+    assert {d.field for d in report.drifted[0].differences} == {"content", "content_hash"}
+    assert "kind: Other" not in repr(report) and "kind: Other" not in str(report)
+    assert emulator.rows("remediation_workflow_catalog") == before
+    with pytest.raises(BootstrapError):
+        report.raise_for_errors(strict=True)
+
+
+def test_status_is_a_note(service: tuple[Any, Emulator]) -> None:
+    client, _ = service
+    report = client.workflows.bootstrap([workflow("a")])
+    client.workflows.disable(report.rows[0].id)
+    row = client.workflows.plan([workflow("a")]).get("a")
+    assert row.action == "unchanged"
+    assert any("disabled" in warning for warning in row.warnings)
+
+
+def test_disabled_latest_hides_the_others(service: tuple[Any, Emulator]) -> None:
+    client, _ = service
+    client.workflows.bootstrap([workflow("a"), workflow("a", "1.1.0")])
+    client.workflows.disable(client.workflows.versions("a")[0].workflow_id)
+    row = client.workflows.plan([workflow("a"), workflow("a", "1.1.0")]).get("a", "1.1.0")
+    assert any("hides" in warning for warning in row.warnings)
+    new = client.workflows.plan([workflow("a", "1.2.0", status="disabled")]).get("a")
+    assert any("hides" in warning for warning in new.warnings)
+
+
+def test_the_row_is_as_it_was_sent(service: tuple[Any, Emulator]) -> None:
+    """Everything that can be set comes back equal: a second bootstrap finds nothing to do."""
+    client, emulator = service
+    full = workflow(
+        "a",
+        owner="",
+        maintainer="me@example.com",
+        parameters={"a": 1.0, "b": [True, None, "é"], "c": {}},
+        container_image="registry.example.com/x:v1",
+        container_digest="sha256:" + "0" * 64,
+        custom_labels={"team": ["b", "a", "a"], "empty": []},
+        detected_labels={"gitOpsManaged": False, "gitOpsTool": "flux", "failed_detections": ["stateful"]},
+        previous_version="0.9",
+        version_notes="n",
+        change_summary="c",
+        approved_by="me",
+        approved_at="2026-01-31T12:00:00.123456+02:00",
+        expected_success_rate=0.12345,
+        expected_duration_seconds=0,
+        created_by="me",
+    )
+    client.workflows.bootstrap([full]).raise_for_errors()
+    emulator.clear_requests()
+    report = client.workflows.bootstrap([full]).raise_for_errors(strict=True)
+    assert len(report.unchanged) == 1
+    assert emulator.writes == ()
+
+
+def test_lost_answers(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    emulator.fault("createWorkflow", drop="after", count=2)
+    report = client.workflows.bootstrap([workflow("a"), workflow("b")]).raise_for_errors()
+    assert [row.by for row in report] == ["recovered", "us"] or [row.by for row in report] == ["recovered", "recovered"]
+    assert len(emulator.rows("remediation_workflow_catalog")) == 2
+
+
+def test_a_failed_version_stops_the_later_ones_of_its_name(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    problem = {"type": "https://kubernaut.ai/problems/database-error", "title": "Database Error", "status": 500}
+    emulator.fault("createWorkflow", status=500, body=problem)
+    report = client.workflows.bootstrap([workflow("a", "1.0.0"), workflow("a", "1.1.0"), workflow("b")])
+    assert {(row.name, row.version): row.action for row in report} == {
+        ("a", "1.0.0"): "failed",
+        ("a", "1.1.0"): "failed",
+        ("b", "1.0.0"): "created",
+    }
+    error = report.get("a", "1.1.0").error
+    assert error is not None and error.outcome is Outcome.NOT_SENT
+
+
+def test_nobody_there() -> None:
+    with Emulator() as emulator:
+        url = emulator.url
+    with opened("sync", url, retry=QUICK) as client, pytest.raises(ConnectError):
+        client.workflows.bootstrap([workflow("a")])
+
+
+def test_plan_takes_the_cheaper_way(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    client.workflows.bootstrap([workflow(f"w{number}") for number in range(230)])
+    for given, requests in (
+        ([workflow("w0")], 1),
+        ([workflow("w229"), workflow("w228")], 1),
+        ([workflow("w0"), workflow("unknown")], 3),
+        ([workflow("w229"), workflow("w1")], 2),
+        ([workflow(f"w{number}") for number in range(230)], 3),
+    ):
+        emulator.clear_requests()
+        client.workflows.plan(given)
+        assert len(emulator.requests) == requests, given[0]["workflow_name"]
+
+
+def test_bad_arguments(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    with pytest.raises(InvalidRequestError, match="workflows"):
+        client.workflows.bootstrap(workflow("a"))
+    with pytest.raises(InvalidRequestError, match="concurrency"):
+        client.workflows.bootstrap([], concurrency=0)
+    with pytest.raises(InvalidRequestError, match="on_drift"):
+        client.workflows.bootstrap([], on_drift="ignore")
+    with pytest.raises(InvalidRequestError, match="plan"):
+        client.workflows.apply([])
+    twice = client.workflows.bootstrap([workflow("a"), workflow("a", description="Another")])
+    assert twice.failed and not twice.created
+    assert emulator.requests == ()
+    assert len(client.workflows.bootstrap([workflow("a"), workflow("a")])) == 1
