@@ -67,7 +67,7 @@ class AsyncCall:
         self._options = options
         self._timeout = timeout
         self._deadline = deadline
-        self._end = time.monotonic() + deadline
+        self._end = self._last = time.monotonic() + deadline
         self._delay = 0.0
 
     async def execute(
@@ -83,7 +83,8 @@ class AsyncCall:
         `again` says which failures are repeated, by default what is harmless for the operation. `spare` is the share of
         the deadline that is left for whatever settles the outcome afterwards.
         """
-        send = partial(self.attempt, operation, request, spare=spare)
+        self._last = self._end - spare * self._deadline
+        send = partial(self.attempt, operation, request)
         try:
             return await self.repeat(send, again or partial(repeatable, write=operation.write))
         except KubernautError as error:
@@ -116,13 +117,13 @@ class AsyncCall:
                 return await send()
         raise first
 
-    async def attempt(self, operation: Operation[T], request: Request, *, alone: bool = False, spare: float = 0.0) -> T:
+    async def attempt(self, operation: Operation[T], request: Request, *, alone: bool = False) -> T:
         """Send once; `alone`: over a connection of its own. Recorded in the history, the log and by `on_call`."""
         started = time.monotonic()
         status: int | None = None
         try:
             token = await self.session.authorization()
-            left = self._end - time.monotonic() - spare * self._deadline
+            left = self._last - time.monotonic()
             if left <= 0:
                 raise RequestTimeoutError(f"the deadline of {self._deadline:.3g} s was over before it was sent")
             headers = {**self._options.headers, "X-Request-ID": self.request_id}
@@ -188,7 +189,7 @@ class AsyncCall:
 
     def _stop(self, state: RetryCallState) -> bool:
         enough = state.attempt_number >= self._options.retry.attempts
-        return enough or time.monotonic() + state.upcoming_sleep >= self._end
+        return enough or time.monotonic() + state.upcoming_sleep >= self._last
 
     def _before_sleep(self, state: RetryCallState) -> None:
         error = _failure(state)

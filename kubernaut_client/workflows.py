@@ -271,9 +271,14 @@ class AsyncWorkflows:
         try:
             created = await self._create(payload, call)
         except ConflictError as error:
-            if error.existing is None:
-                raise
-            return _found(error.existing, compare(payload, error.existing), row.warnings)
+            stored = error.existing
+            if stored is None:
+                # It couldn't be read; if it still can't, that failure says more than the conflict.
+                stored = next((row for row in await self._versions(name, call) if row.version == version), None)
+            if stored is None:
+                problem = error_for(error.problem, write=True, headers=error.headers, body=error.body, kind=APIError)
+                raise call.sign(problem, CREATE_WORKFLOW) from error
+            return _found(stored, compare(payload, stored), row.warnings)
         return EnsureResult("created", created.workflow, (), created.recovered, row.warnings)
 
     async def plan(

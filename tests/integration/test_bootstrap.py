@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from kubernaut_client import (
+    APIError,
     BootstrapError,
     ConnectError,
+    InternalServerError,
     InvalidRequestError,
     Outcome,
+    RequestTimeoutError,
+    ResponseDecodeError,
     RetryPolicy,
 )
 from kubernaut_client.emulator import Emulator
@@ -89,6 +93,70 @@ def test_ensure_meets_somebody_else(service: tuple[Any, Emulator]) -> None:
     assert client.workflows.ensure(workflow("a")).action == "unchanged"
     emulator.fault("listWorkflowVersions", status=200, body=empty, headers=headers)
     assert client.workflows.ensure(workflow("a", description="Another")).action == "drifted"
+
+
+def test_ensure_never_raises_a_conflict(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    client.workflows.create(workflow("a"))
+    empty = {"workflow_name": "a", "versions": None, "total": 0}
+    answer = {"status": 200, "body": empty, "headers": {"Content-Type": "application/json"}}
+    emulator.fault("listWorkflowVersions", **answer)
+    emulator.fault("listWorkflowVersions", status=500, body={"title": "x"})
+    if emulator.build == "2025-12-30":
+        assert client.workflows.ensure(workflow("a")).action == "unchanged", "the second look could read it"
+        emulator.fault("listWorkflowVersions", **answer)
+        emulator.fault("listWorkflowVersions", status=500, body={"title": "x"}, count=2)
+    with pytest.raises(InternalServerError):
+        client.workflows.ensure(workflow("a"))
+    emulator.clear_faults()
+    conflict = {"type": "https://kubernaut.ai/problems/conflict", "title": "Conflict", "status": 409}
+    emulator.fault("createWorkflow", status=409, body=conflict)
+    with pytest.raises(APIError) as caught:
+        client.workflows.ensure(workflow("unknown"))
+    assert type(caught.value) is APIError
+    assert caught.value.status == 409
+
+
+def test_apply_meets_somebody_else(service: tuple[Any, Emulator]) -> None:
+    """Somebody does between plan and apply what the plan says, or something else."""
+    client, emulator = service
+    given = [workflow("same"), workflow("other"), workflow("unreadable")]
+    plan = client.workflows.plan(given)
+    for row in (workflow("same"), workflow("other", description="Another"), workflow("unreadable")):
+        client.workflows.create(row)
+    report = client.workflows.apply(plan)
+    assert {row.name: (row.action, row.by) for row in report} == {
+        "same": ("unchanged", "someone else"),
+        "other": ("drifted", "someone else"),
+        "unreadable": ("unchanged", "someone else"),
+    }
+    emulator.fault("listWorkflowVersions", status=500, body={"title": "x"}, count=None)
+    report = client.workflows.apply(plan)
+    assert {row.action for row in report} == {"failed"}
+    assert len(emulator.rows("remediation_workflow_catalog")) == 3
+
+
+def test_one_deadline_for_all(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    plan = client.workflows.plan([workflow("a"), workflow("b")])
+    emulator.fault("createWorkflow", stall="before", count=None)
+    report = client.workflows.apply(plan, deadline=0.5)
+    assert [type(row.error) for row in report] == [RequestTimeoutError, RequestTimeoutError]
+    assert sum(row.seconds for row in report) < 5, "each of them alone has the policy's 30 seconds"
+    with pytest.raises(RequestTimeoutError) as caught:
+        client.workflows.plan([workflow("a"), workflow("b")], deadline=1e-9)
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+def test_a_row_that_cannot_be_read_does_not_stop_the_others(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    client.workflows.bootstrap([workflow("a"), workflow("b")])
+    page = {"workflows": [{"workflow_id": 7}], "total": 1, "limit": 100, "offset": 0}
+    emulator.fault("listWorkflows", status=200, body=page, headers={"Content-Type": "application/json"})
+    assert len(client.workflows.bootstrap([workflow("a"), workflow("b")]).unchanged) == 2
+    emulator.fault("listWorkflows", status=200, body=page, headers={"Content-Type": "application/json"})
+    with pytest.raises(ResponseDecodeError):
+        client.workflows.bootstrap([workflow("a/b"), workflow("b")])
 
 
 def test_actions(service: tuple[Any, Emulator]) -> None:
