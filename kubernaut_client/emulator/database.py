@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import select
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Final, LiteralString, TypeAlias
 
@@ -41,16 +41,22 @@ class DatabaseFailure(Exception):
 
 
 class Database:
-    """The tables of one emulator, in one database. Belongs to one event loop."""
+    """The tables of one emulator, in one database. Belongs to one event loop.
 
-    def __init__(self, conninfo: str, schema: str | None = None) -> None:
-        self._schema = schema or f"kubernaut_emulator_{secrets.token_hex(6)}"
-        self._shared = schema is None
-        settings = f"-c search_path={self._schema} -c timezone=UTC -c client_min_messages=warning"
-        if self._shared:
-            # A server that isn't ours may be configured in ways that change what a row is returned as.
-            settings += " -c datestyle=ISO"
-        self._conninfo = make_conninfo(conninfo, options=settings, connect_timeout=_CONNECT_SECONDS)
+    In a database that isn't ours (`shared`) they are in a schema with a name of its own.
+
+    Raises:
+        ValueError: The connection string is none.
+    """
+
+    def __init__(self, conninfo: str, *, shared: bool) -> None:
+        self._shared = shared
+        self._schema = f"kubernaut_emulator_{secrets.token_hex(6)}"
+        try:
+            self._conninfo = make_conninfo(conninfo, connect_timeout=_CONNECT_SECONDS)
+        except psycopg.Error:
+            # libpq's own text quotes the string, and thereby maybe a password.
+            raise ValueError("dsn is neither a PostgreSQL URL nor a key=value connection string") from None
         self._idle: list[Connection] = []
         self._used: set[Connection] = set()
         self._places = asyncio.Semaphore(_SIZE)
@@ -72,7 +78,7 @@ class Database:
                     await connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(self._schema)))
 
     @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self) -> AsyncGenerator[Connection]:
         """Lend a connection in autocommit mode.
 
         Raises:
@@ -140,6 +146,13 @@ class Database:
             raise psycopg.OperationalError("connection refused: the database is down")
         connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         connection.prepare_threshold = 0
+        if self._shared:
+            # Whatever that server's defaults are, rows must come back the same.
+            await connection.execute(
+                f"SET search_path TO {self._schema}; SET timezone TO 'UTC'; SET datestyle TO 'ISO';"
+                " SET default_transaction_isolation TO 'read committed'".encode(),
+                prepare=False,
+            )
         return connection
 
     async def _give_back(self, connection: Connection) -> None:

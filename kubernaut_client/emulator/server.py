@@ -81,6 +81,7 @@ class Server:
         self._log = log
         self._control = control
         self._server: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._connections: set[Connection] = set()
         self._exchanges: set[Exchange] = set()
         self._quiet = asyncio.Event()
@@ -88,11 +89,15 @@ class Server:
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections."""
+        self._listener = listener
         self._server = await asyncio.start_server(self._serve, sock=listener, limit=1 << 18, backlog=1024)
 
     async def stop(self) -> None:
         """Close the listener, end every request that waits, let the others finish, close all connections."""
-        if self._server is not None:
+        if self._server is not None and self._listener is not None:
+            # A forked child may hold a copy of the socket; shut down, it refuses connections there, too.
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
             self._server.close()
         await self.settle()
         tasks = [connection.task for connection in self._connections]
@@ -130,7 +135,7 @@ class Server:
             _logger.exception("a connection failed")
         finally:
             self._connections.discard(connection)
-            writer.close()
+            connection.close()
 
     async def answer(self, request: Request, connection: Connection) -> None:
         """Handle one request and write its reply.
@@ -233,6 +238,12 @@ class Connection:
     def abort(self) -> None:
         """Close at once, whatever is under way."""
         self._writer.transport.abort()
+
+    def close(self) -> None:
+        """Close once everything is written. The caller sees it even if a forked child holds a copy of the socket."""
+        with contextlib.suppress(OSError):
+            self._writer.write_eof()
+        self._writer.close()
 
     async def run(self) -> None:
         """Answer requests until one side closes."""

@@ -2,7 +2,7 @@
 
 The checking is done by a JSON Schema library; this module renders its findings in the order and the words of the
 service's own validator (kin-openapi), whose texts end up in the problem documents that callers read. The second
-validator, the decoding into structs, is `gojson.decode` in the handlers.
+validator, the decoding into structs, is `gostruct.py`, in the handlers.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ from psycopg.rows import TupleRow
 
 from kubernaut_client.emulator import gojson, problems
 from kubernaut_client.emulator.database import UNIQUE_VIOLATION, DatabaseFailure
-from kubernaut_client.emulator.gojson import Field, Raw, Struct
+from kubernaut_client.emulator.gojson import Raw
+from kubernaut_client.emulator.gostruct import DecodeFailure, Field, Struct, decode
 from kubernaut_client.emulator.gotime import GoTime
 from kubernaut_client.emulator.messages import Dropped, Reply, json_reply
 from kubernaut_client.emulator.service import Call, Service
@@ -150,8 +151,8 @@ _OTHER_STATUS: Final[LiteralString] = (
 async def create(call: Call) -> Reply:
     """POST /api/v1/workflows."""
     try:
-        workflow = gojson.decode(gojson.parse(gojson.decode_text(call.body)), _WORKFLOW)
-    except (gojson.SyntaxFailure, gojson.DecodeFailure) as failure:
+        workflow = decode(gojson.parse(gojson.decode_text(call.body)), _WORKFLOW)
+    except (gojson.SyntaxFailure, DecodeFailure) as failure:
         return problems.bad_request(f"Invalid request body: {failure}")
     for name in _REQUIRED:
         if not workflow[name]:
@@ -224,8 +225,8 @@ async def versions(call: Call) -> Reply:
 async def update(call: Call) -> Reply:
     """PATCH /api/v1/workflows/{workflow_id}."""
     try:
-        change = gojson.decode(gojson.parse(gojson.decode_text(call.body)), _UPDATE)
-    except (gojson.SyntaxFailure, gojson.DecodeFailure) as failure:
+        change = decode(gojson.parse(gojson.decode_text(call.body)), _UPDATE)
+    except (gojson.SyntaxFailure, DecodeFailure) as failure:
         return problems.bad_request(f"Invalid request body: {failure}")
     if any(change[name] is not None for name in ("description", "content", "labels")):
         return problems.problem(400, "immutable-field-violation", "Bad Request", _IMMUTABLE)
@@ -248,8 +249,8 @@ async def update(call: Call) -> Reply:
 async def disable(call: Call) -> Reply:
     """PATCH /api/v1/workflows/{workflow_id}/disable."""
     try:
-        change = gojson.decode(gojson.parse(gojson.decode_text(call.body)), _DISABLE)
-    except (gojson.SyntaxFailure, gojson.DecodeFailure) as failure:
+        change = decode(gojson.parse(gojson.decode_text(call.body)), _DISABLE)
+    except (gojson.SyntaxFailure, DecodeFailure) as failure:
         return problems.bad_request(f"Invalid request body: {failure}")
     workflow = await _find_for_change(call)
     if isinstance(workflow, Reply):
