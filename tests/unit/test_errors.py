@@ -32,7 +32,6 @@ from kubernaut_client import (
     Outcome,
     PayloadTooLargeError,
     PermissionDeniedError,
-    Problem,
     RateLimitError,
     ReportRow,
     RequestTimeoutError,

@@ -1,9 +1,9 @@
 """When a failed attempt is repeated and how long is waited: the policy's limits and its pure functions."""
 
 import dataclasses
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
-from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
