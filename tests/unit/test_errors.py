@@ -298,7 +298,7 @@ def test_any_answer_becomes_an_error_that_prints(
             assert error.retry_after is None or error.retry_after >= 0
         if isinstance(error, ValidationError):
             assert all(isinstance(key, str) for key in error.field_errors)
-        assert_same(error, pickle.loads(pickle.dumps(error)))  # noqa: S301 - our own bytes
+        assert_same(error, pickle.loads(pickle.dumps(error)))
 
 
 @given(members=st.dictionaries(st.sampled_from(["type", "title", "detail", "instance"]), st.text(max_size=3000)))
@@ -442,7 +442,7 @@ def assert_same(one: KubernautError, other: KubernautError) -> None:
 
 KEEPERS: dict[str, Callable[[KubernautError], KubernautError]] = {
     **{
-        f"pickle {protocol}": lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol))  # noqa: S301
+        f"pickle {protocol}": lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol))
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
     },
     "copy": copy.copy,

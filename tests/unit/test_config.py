@@ -1,0 +1,608 @@
+"""What a client is configured with: base URLs, headers, tokens, TLS, proxies, and which of environment and argument wins."""
+
+import asyncio
+import inspect
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubernaut_client import AsyncDataStorageClient, ConfigurationError, DataStorageClient, KubernautError, RetryPolicy
+from kubernaut_client.config import TokenSource, WatchedFile, base_url, headers, is_loopback, proxy_for, user_agent
+
+CLIENTS: tuple[Any, ...] = (DataStorageClient, AsyncDataStorageClient)
+VARIABLES = (
+    "KUBERNAUT_DATASTORAGE_URL",
+    "DATA_STORAGE_URL",
+    "KUBERNAUT_TOKEN",
+    "KUBERNAUT_TOKEN_FILE",
+    "KUBERNAUT_CA_FILE",
+    "KUBERNAUT_CLIENT_CERT",
+    "KUBERNAUT_CLIENT_KEY",
+    *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
+    *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
+)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def refused(call: Callable[[], object]) -> str:
+    """The message of the refusal: one printable bounded line that gives no secret away."""
+    with pytest.raises(ConfigurationError) as caught:
+        call()
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 500
+    assert "SECRET" not in message
+    assert "SECRET" not in repr(caught.value)
+    return message
+
+
+# Base URLs -----------------------------------------------------------------------------------------------------------
+
+GOOD = {
+    "http://localhost:8080": "http://localhost:8080",
+    "http://localhost": "http://localhost",
+    "https://ds.example": "https://ds.example",
+    "HTTP://ds.example": "http://ds.example",
+    "https://ds.example:443": "https://ds.example:443",
+    "http://ds.example:1": "http://ds.example:1",
+    "http://ds.example:65535": "http://ds.example:65535",
+    "http://ds.example:": "http://ds.example",
+    "http://ds.example/": "http://ds.example",
+    "http://ds.example///": "http://ds.example",
+    "http://ds.example/prefix": "http://ds.example/prefix",
+    "http://ds.example/a/b/": "http://ds.example/a/b",
+    "http://ds.example:8080/a%20b/": "http://ds.example:8080/a%20b",
+    "http://data-storage-service.kubernaut.svc.cluster.local:8080": (
+        "http://data-storage-service.kubernaut.svc.cluster.local:8080"
+    ),
+    "http://data_storage:8080": "http://data_storage:8080",
+    "http://ds.example.": "http://ds.example.",
+    "http://127.0.0.1:8080": "http://127.0.0.1:8080",
+    "http://[::1]": "http://[::1]",
+    "http://[::1]:8080": "http://[::1]:8080",
+    "http://[2001:db8::1]:8080/x/": "http://[2001:db8::1]:8080/x",
+    "http://bücher.example:8080": "http://xn--bcher-kva.example:8080",
+    "http://xn--bcher-kva.example": "http://xn--bcher-kva.example",
+}
+BAD = [
+    "",
+    " ",
+    "localhost:8080",
+    "ds.example",
+    "//ds.example",
+    "/api",
+    "http:",
+    "http://",
+    "http:///api",
+    "http:/ds.example",
+    "http:ds.example",
+    "http://:8080",
+    "ftp://ds.example",
+    "ws://ds.example",
+    "unix:///run/ds.sock",
+    "javascript:alert(1)",
+    "file:///etc/passwd",
+    "http://ds.example:0",
+    "http://ds.example:65536",
+    "http://ds.example:-1",
+    "http://ds.example:http",
+    "http://ds.example:80:80",
+    "http://ds.example:٨٠",
+    "http://ds.example?x=1",
+    "http://ds.example?",
+    "http://ds.example/#",
+    "http://ds.example#top",
+    "http://ds example",
+    " http://ds.example",
+    "http://ds.example ",
+    "http://ds.example/a b",
+    "http://ds.example/\u00e9",
+    "http://ds.example\\a",
+    "http://ds.example/a\\b",
+    "http://ds\n.example",
+    "http://ds.example\n",
+    "http://ds.exa\tmple",
+    "http://ds.example\r\nX-A: b",
+    "http://ds.example/a\nb",
+    "http://ds.example\0",
+    "\x00http://ds.example",
+    "http://ds..example",
+    "http://.ds.example",
+    "http://-ds.example",
+    "http://[::1",
+    "http://::1",
+    "http://[nope]",
+    "http://[]",
+    "http://ds%41.example",
+    "http://ds.example\u2024a\ud800",
+    "http://" + "\u00fc" * 64 + ".example",
+    "http://\u3002",
+    "http://<ds>",
+    "http://ds,example",
+]
+
+
+@pytest.mark.parametrize(("given_url", "url"), GOOD.items(), ids=GOOD)
+def test_urls_that_are_taken(given_url: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert base_url(given_url) == url
+    monkeypatch.setenv("DATA_STORAGE_URL", given_url)
+    assert base_url(None) == url
+
+
+@pytest.mark.parametrize("url", BAD, ids=range(len(BAD)))
+def test_urls_that_are_refused(url: str) -> None:
+    assert "base_url" in refused(lambda: base_url(url))
+    for client in CLIENTS:
+        refused(lambda client=client: client(url))
+
+
+@pytest.mark.parametrize("url", [None, 3, b"http://ds.example", ["http://ds.example"], object()], ids=range(5))
+def test_urls_of_another_type(url: Any) -> None:
+    assert "base_url" in refused(lambda: base_url(url))
+
+
+CREDENTIALS = [
+    "http://user:SECRET@ds.example",
+    "https://user:SECRET@ds.example:8080/x",
+    "http://SECRET@ds.example",
+    "http://:SECRET@ds.example",
+    "http://@ds.example",
+    "http://user:SECRET@ds.example:port",
+    "http://user:SECRET/x@ds.example",
+    "http://user:SECRET?x@ds.example",
+    "http://user:SECRET#x@ds.example",
+    "http://user:SECRET@",
+    "ftp://user:SECRET@ds.example",
+    "user:SECRET@ds.example",
+    "user:SECRET@ds.example:8080",
+    "http://user:SECRET@[::1",
+    "http://user:SECRET@ds.example?x=1",
+    "http://user:SECRET @ds.example",
+]
+
+
+@pytest.mark.parametrize("url", CREDENTIALS)
+def test_urls_with_credentials_are_refused_without_showing_them(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(lambda: base_url(url))
+    monkeypatch.setenv("DATA_STORAGE_URL", url)
+    assert "DATA_STORAGE_URL" in refused(lambda: base_url(None))
+
+
+@given(url=st.text(max_size=60) | st.text("htps:/.@[]?#%1:\\ \n", max_size=30).map("http://".__add__))
+def test_any_text_is_a_url_or_refused(url: str) -> None:
+    try:
+        taken = base_url(url)
+    except ConfigurationError as error:
+        assert str(error).isprintable()  # noqa: PT017 - either is right
+    else:
+        assert taken.isascii()
+        assert taken.isprintable()
+        assert not taken.endswith("/")
+        assert base_url(taken) == taken
+
+
+def test_where_the_url_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = refused(lambda: DataStorageClient())
+    assert "KUBERNAUT_DATASTORAGE_URL" in message
+    assert "DATA_STORAGE_URL" in message
+    monkeypatch.setenv("DATA_STORAGE_URL", "http://second")
+    assert DataStorageClient().base_url == "http://second"
+    monkeypatch.setenv("KUBERNAUT_DATASTORAGE_URL", "")
+    assert DataStorageClient().base_url == "http://second"
+    monkeypatch.setenv("KUBERNAUT_DATASTORAGE_URL", "http://first/")
+    assert DataStorageClient().base_url == "http://first"
+    assert AsyncDataStorageClient().base_url == "http://first"
+    assert DataStorageClient("http://argument").base_url == "http://argument"
+    monkeypatch.setenv("KUBERNAUT_DATASTORAGE_URL", "nonsense")
+    assert "KUBERNAUT_DATASTORAGE_URL" in refused(lambda: DataStorageClient())
+    assert DataStorageClient("http://argument").base_url == "http://argument"
+    refused(lambda: DataStorageClient(""))
+
+
+# Headers -------------------------------------------------------------------------------------------------------------
+
+
+def test_headers_that_are_taken() -> None:
+    given_headers = {"X-Team": "a b", "x_y": "1", "Authorization": "Basic x", "X-T": "a\tb", "!#$%&'*+.^_`|~-09": "~"}
+    assert headers(given_headers) == given_headers
+    assert headers(None) == {}
+    assert headers({}) == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "a b", "a:", "a\r\nb", "a\n", "ä", "a\0", "(a)", "a,b", 1, None, b"a", ("a",)],
+    ids=range(14),
+)
+def test_header_names_that_are_refused(name: Any) -> None:
+    assert "headers" in refused(lambda: headers({name: "x"}))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " ",
+        "SECRET\r\nX: y",
+        "SECRET\n",
+        "\nSECRET",
+        "SECRET\0",
+        " SECRET",
+        "SECRET ",
+        "SECRETé",
+        "\x7f",
+        1,
+        None,
+        b"SECRET",
+    ],
+    ids=range(13),
+)
+def test_header_values_that_are_refused(value: Any) -> None:
+    assert "X-Team" in refused(lambda: headers({"X-Team": value}))
+    for client in CLIENTS:
+        refused(lambda client=client: client("http://ds.example", headers={"X-Team": value}))
+        refused(lambda client=client: client("http://ds.example").with_options(headers={"X-Team": value}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Content-Length", "content-type", "TRANSFER-ENCODING", "Connection", "Host", "X-Request-ID", "x-request-id"],
+)
+def test_headers_that_the_client_sets_itself(name: str) -> None:
+    assert name in refused(lambda: headers({name: "x"}))
+
+
+@pytest.mark.parametrize("value", [3, "X-Team: a", ["X-Team"], [("a",)], object(), True], ids=range(6))
+def test_headers_that_are_no_mapping(value: Any) -> None:
+    assert "headers" in refused(lambda: headers(value))
+
+
+@pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+def test_authorization_and_a_token(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_headers = {name: "Bearer SECRET"}
+    for client in CLIENTS:
+        assert client("http://ds.example", headers=given_headers)
+        refused(lambda client=client: client("http://ds.example", token="t", headers=given_headers))
+        refused(lambda client=client: client("http://ds.example", token="t").with_options(headers=given_headers))
+    monkeypatch.setenv("KUBERNAUT_TOKEN", "SECRET")
+    for client in CLIENTS:
+        refused(lambda client=client: client("http://ds.example", headers=given_headers))
+
+
+def test_user_agent() -> None:
+    assert user_agent("0.28.1").startswith("kubernaut-client/")
+    assert "httpx/0.28.1" in user_agent("0.28.1")
+
+
+# Tokens --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("token", ["abc", "a.b-c_d~e+f/g==", "!" * 4096])
+def test_tokens_that_are_taken(token: str) -> None:
+    assert TokenSource(token).get() == token
+    assert TokenSource(lambda: token).get() == token
+    assert asyncio.run(TokenSource(token).aget()) == token
+
+
+JUNK: list[Any] = [
+    "",
+    " ",
+    "SECRET SECRET",
+    "SECRET\n",
+    "SECRETé",
+    "SECRET\0",
+    "\ud800",
+    None,
+    3,
+    b"SECRET",
+    ["SECRET"],
+]
+
+
+@pytest.mark.parametrize("token", [text for text in JUNK if isinstance(text, str)], ids=range(7))
+def test_tokens_that_are_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "token" in refused(lambda: TokenSource(token))
+    if token and "\0" not in token and token.isprintable():
+        monkeypatch.setenv("KUBERNAUT_TOKEN", token)
+        assert "KUBERNAUT_TOKEN" in refused(lambda: TokenSource(None))
+
+
+@pytest.mark.parametrize("token", [3, b"SECRET", ["SECRET"], {"SECRET": 1}, True], ids=range(5))
+def test_tokens_of_another_type(token: Any) -> None:
+    assert "token" in refused(lambda: TokenSource(token))
+
+
+@pytest.mark.parametrize("value", JUNK, ids=range(len(JUNK)))
+def test_callables_that_return_junk(value: Any) -> None:
+    assert "token" in refused(lambda: TokenSource(lambda: value).get())
+    assert "token" in refused(lambda: asyncio.run(TokenSource(lambda: value).aget()))
+
+    async def given_later() -> Any:
+        return value
+
+    assert "token" in refused(lambda: asyncio.run(TokenSource(given_later).aget()))
+
+
+def test_callables_that_fail() -> None:
+    def broken() -> str:
+        raise RuntimeError("SECRET")
+
+    async def broken_later() -> str:
+        raise RuntimeError("SECRET")
+
+    assert "RuntimeError" in refused(lambda: TokenSource(broken).get())
+    assert "RuntimeError" in refused(lambda: asyncio.run(TokenSource(broken).aget()))
+    assert "RuntimeError" in refused(lambda: asyncio.run(TokenSource(broken_later).aget()))
+
+
+def test_callables_that_take_arguments() -> None:
+    wrong: Any = lambda name: name  # noqa: E731
+    assert "token" in refused(lambda: TokenSource(wrong).get())
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_interrupts_pass(failure: type[BaseException]) -> None:
+    def interrupted() -> str:
+        raise failure
+
+    with pytest.raises(failure):
+        TokenSource(interrupted).get()
+
+
+def test_errors_of_our_own_pass() -> None:
+    mine = KubernautError("mine")
+
+    def failing() -> str:
+        raise mine
+
+    with pytest.raises(KubernautError) as caught:
+        TokenSource(failing).get()
+    assert caught.value is mine
+
+
+def test_a_callable_is_asked_every_time() -> None:
+    given_tokens = iter(["a", "b"])
+    source = TokenSource(lambda: next(given_tokens))
+    assert [source.get(), source.get()] == ["a", "b"]
+
+
+def test_an_async_callable_needs_the_async_client() -> None:
+    async def later() -> str:
+        return "t"
+
+    assert "AsyncDataStorageClient" in refused(lambda: TokenSource(later).get())
+    assert asyncio.run(TokenSource(later).aget()) == "t"
+    assert inspect.iscoroutinefunction(later)
+
+
+def test_where_the_token_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert TokenSource(None).get() is None
+    assert not TokenSource(None).present
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(file))
+    assert TokenSource(None).get() == "from-file"
+    monkeypatch.setenv("KUBERNAUT_TOKEN", "")
+    assert TokenSource(None).get() == "from-file"
+    monkeypatch.setenv("KUBERNAUT_TOKEN", "from-variable")
+    assert TokenSource(None).get() == "from-variable"
+    assert TokenSource("from-argument").get() == "from-argument"
+    assert TokenSource(lambda: "from-callable").get() == "from-callable"
+
+
+def test_a_token_file_is_read_again_when_it_was_replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("one")
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(file))
+    source = TokenSource(None)
+    assert source.get() == "one"
+    # As Kubernetes does it: a new file takes the place of the old one.
+    other = tmp_path / "other"
+    other.write_text("two")
+    other.replace(file)
+    assert source.get() == "two"
+    file.unlink()
+    assert "KUBERNAUT_TOKEN_FILE" in refused(source.get)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"SECRET SECRET", b"SECRET\nSECRET", b"\xff\xfeSECRET", b"SECRET\0"])
+def test_token_files_that_are_refused(content: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(file))
+    for client in CLIENTS:
+        assert "KUBERNAUT_TOKEN_FILE" in refused(lambda client=client: client("http://ds.example"))
+
+
+def test_a_token_file_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for path in (tmp_path / "missing", tmp_path):
+        monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(path))
+        assert "KUBERNAUT_TOKEN_FILE" in refused(lambda: DataStorageClient("http://ds.example"))
+
+
+def test_a_watched_file_hides_its_text(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("SECRET")
+    watched = WatchedFile(file)
+    assert watched.read() == "SECRET"
+    assert not watched.changed()
+    assert "SECRET" not in repr(watched)
+
+
+def test_no_repr_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:SECRET@proxy.example:3128")
+    for client in CLIENTS:
+        made = client("https://ds.example", token="SECRET")
+        view = made.with_options(headers={"X-Key": "SECRET"})
+        other = client("https://ds.example", headers={"Authorization": "Bearer SECRET"})
+        for shown in (made, view, other, made.workflows, made.health, made.raw, made._options, view._options):
+            assert "SECRET" not in repr(shown)
+            assert "SECRET" not in str(shown)
+        assert "https://ds.example" in repr(made)
+
+
+# Other options -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [0, -1, None, "3", True, float("nan"), float("inf"), 86401, 10**400], ids=range(9))
+def test_timeouts_that_are_refused(timeout: Any) -> None:
+    for client in CLIENTS:
+        assert "timeout" in refused(lambda client=client: client("http://ds.example", timeout=timeout))
+        if timeout is not None:
+            assert "timeout" in refused(lambda client=client: client("http://ds.example").with_options(timeout=timeout))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("retry", 3),
+        ("retry", None),
+        ("retry", RetryPolicy),
+        ("retry", {"attempts": 3}),
+        ("on_call", 3),
+        ("on_call", "print"),
+        ("tls", True),
+        ("tls", "ca.pem"),
+        ("http_client", 3),
+        ("http_client", DataStorageClient),
+    ],
+    ids=range(10),
+)
+def test_options_of_another_type(option: str, value: Any) -> None:
+    for client in CLIENTS:
+        assert option in refused(lambda client=client: client("http://ds.example", **{option: value}))
+
+
+def test_an_http_client_of_the_other_colour() -> None:
+    import httpx
+
+    wrong: Any = httpx.AsyncClient()
+    assert "http_client" in refused(lambda: DataStorageClient("http://ds.example", http_client=wrong))
+    wrong = httpx.Client()
+    assert "http_client" in refused(lambda: AsyncDataStorageClient("http://ds.example", http_client=wrong))
+    wrong.close()
+
+
+@pytest.mark.parametrize("variable", ["KUBERNAUT_CA_FILE", "KUBERNAUT_CLIENT_CERT"])
+def test_tls_files_that_cannot_be_loaded(variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    junk = tmp_path / "junk.pem"
+    junk.write_text("SECRET")
+    for path in (junk, tmp_path / "missing.pem", tmp_path):
+        monkeypatch.setenv(variable, str(path))
+        for client in CLIENTS:
+            assert variable in refused(lambda client=client: client("https://ds.example"))
+
+
+def test_a_key_without_a_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBERNAUT_CLIENT_KEY", str(tmp_path / "key.pem"))
+    assert "KUBERNAUT_CLIENT_CERT" in refused(lambda: DataStorageClient("https://ds.example"))
+
+
+def test_a_context_of_the_callers_own_takes_the_place_of_the_variables(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBERNAUT_CA_FILE", str(tmp_path / "missing.pem"))
+    context = ssl.create_default_context()
+    for client in CLIENTS:
+        assert client("https://ds.example", tls=context)
+
+
+# Loopback and proxies ------------------------------------------------------------------------------------------------
+
+LOOPBACK = [
+    "localhost",
+    "LOCALHOST",
+    "localhost.",
+    "ds.localhost",
+    "127.0.0.1",
+    "127.0.0.1.",
+    "127.255.255.254",
+    "::1",
+    "[::1]",
+    "0:0:0:0:0:0:0:1",
+    "[::ffff:127.0.0.1]",
+    "::ffff:7f00:1",
+    "0.0.0.0",
+    "::",
+]
+ELSEWHERE = [
+    "",
+    "ds.example",
+    "localhost.example",
+    "notlocalhost",
+    "127.0.0.1.example",
+    "128.0.0.1",
+    "126.255.255.255",
+    "10.0.0.1",
+    "192.168.0.1",
+    "169.254.169.254",
+    "::2",
+    "[2001:db8::1]",
+    "::ffff:10.0.0.1",
+    "fe80::1",
+    "1",
+    "127",
+]
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+def test_what_is_loopback(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_loopback(host)
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    bracketed = f"[{host.strip('[]')}]" if ":" in host else host
+    assert proxy_for(f"http://{bracketed}:8080/x") is None
+    assert proxy_for(f"https://{bracketed}") is None
+
+
+@pytest.mark.parametrize("host", ELSEWHERE)
+def test_what_is_not_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+@given(host=st.text(max_size=30))
+def test_is_loopback_never_raises(host: str) -> None:
+    assert isinstance(is_loopback(host), bool)
+
+
+PROXIES: list[tuple[dict[str, str], str, str | None]] = [
+    ({}, "http://ds.example", None),
+    ({"http_proxy": "http://p:1"}, "http://ds.example", "http://p:1"),
+    ({"http_proxy": "http://p:1"}, "https://ds.example", None),
+    ({"https_proxy": "http://p:1"}, "https://ds.example", "http://p:1"),
+    ({"HTTPS_PROXY": "http://p:1"}, "https://ds.example", "http://p:1"),
+    ({"ALL_PROXY": "http://p:1"}, "http://ds.example", "http://p:1"),
+    ({"ALL_PROXY": "http://p:1", "http_proxy": "http://p:2"}, "http://ds.example", "http://p:2"),
+    ({"http_proxy": "p:1"}, "http://ds.example", "http://p:1"),
+    ({"http_proxy": ""}, "http://ds.example", None),
+    ({"http_proxy": "http://p:1", "no_proxy": "ds.example"}, "http://ds.example", None),
+    ({"http_proxy": "http://p:1", "no_proxy": ".example"}, "http://ds.example:8080", None),
+    ({"http_proxy": "http://p:1", "no_proxy": "*"}, "http://ds.example", None),
+    ({"http_proxy": "http://p:1", "no_proxy": "ds.example:8080"}, "http://ds.example:8080", None),
+    ({"http_proxy": "http://p:1", "no_proxy": "other.example"}, "http://ds.example", "http://p:1"),
+]
+
+
+@pytest.mark.parametrize(("environment", "url", "proxy"), PROXIES, ids=range(len(PROXIES)))
+def test_proxies(environment: dict[str, str], url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(url) == proxy
+
+
+@pytest.mark.parametrize("proxy", ["http://user:SECRET@[::1", "gopher://SECRET", "http://user:SECRET@proxy:x"])
+def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    for client in CLIENTS:
+        assert "proxy" in refused(lambda client=client: client("http://ds.example"))
+        assert client("http://localhost:8080")
