@@ -1,4 +1,4 @@
-"""What a client is configured with: base URLs, headers, tokens, TLS, proxies, and which of environment and argument wins."""
+"""What a client is configured with: base URLs, headers, tokens, TLS, proxies; what wins, and what is never shown."""
 
 import asyncio
 import inspect
@@ -192,7 +192,7 @@ def test_any_text_is_a_url_or_refused(url: str) -> None:
 
 
 def test_where_the_url_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    message = refused(lambda: DataStorageClient())
+    message = refused(DataStorageClient)
     assert "KUBERNAUT_DATASTORAGE_URL" in message
     assert "DATA_STORAGE_URL" in message
     monkeypatch.setenv("DATA_STORAGE_URL", "http://second")
@@ -204,7 +204,7 @@ def test_where_the_url_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
     assert AsyncDataStorageClient().base_url == "http://first"
     assert DataStorageClient("http://argument").base_url == "http://argument"
     monkeypatch.setenv("KUBERNAUT_DATASTORAGE_URL", "nonsense")
-    assert "KUBERNAUT_DATASTORAGE_URL" in refused(lambda: DataStorageClient())
+    assert "KUBERNAUT_DATASTORAGE_URL" in refused(DataStorageClient)
     assert DataStorageClient("http://argument").base_url == "http://argument"
     refused(lambda: DataStorageClient(""))
 
