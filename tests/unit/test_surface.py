@@ -116,7 +116,7 @@ PAIRS: list[tuple[type, type]] = [
     (Health, AsyncHealth),
 ]
 METHODS = [
-    (one, other, name) for one, other in PAIRS for name, value in members(one).items() if inspect.isfunction(value)
+    (one, other, name) for one, other in PAIRS for name in members(one) if inspect.isfunction(members(one)[name])
 ]
 
 
