@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from . import __version__
 from .errors import ConfigurationError, KubernautError, explain
-from .problems import one_line
+from .problems import shown
 
 TIMEOUT_LIMIT = 86400.0
 
@@ -45,36 +45,41 @@ def base_url(given: object) -> str:
         given = os.environ[source]
     if not isinstance(given, str):
         raise ConfigurationError(f"base_url must be a string, not {type(given).__name__}")
+    # What looks like credentials is never repeated; urlsplit drops tabs and line breaks without a word.
+    quoted = "" if "@" in given else f": {shown(given, 200)}"
+    if re.search(r"[\x00-\x20\x7f]", given):
+        raise ConfigurationError(f"{source} must not contain spaces or control characters{quoted}")
     try:
         parts = urlsplit(given)
         port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"{source} is not a URL ({one_line(str(error))})") from None
+    except ValueError:
+        raise ConfigurationError(f"{source} is not a URL{quoted}") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"{source} must not contain credentials: pass them as token= or in headers=")
-    shown = one_line(given, 200)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"{source} must start with http:// or https:// and name a host, not {shown!r}")
+        raise ConfigurationError(f"{source} must start with http:// or https:// and name a host{quoted}")
     if parts.query or parts.fragment or given.endswith(("?", "#")):
-        raise ConfigurationError(f"{source} must not have a query or a fragment: {shown!r}")
+        raise ConfigurationError(f"{source} must not have a query or a fragment{quoted}")
     host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.rstrip(":")
     try:
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
         ascii_host = ""
     if not _HOST.fullmatch(ascii_host) or ".." in ascii_host or port == 0:
-        raise ConfigurationError(f"{source} has an invalid host or port: {shown!r}")
+        raise ConfigurationError(f"{source} has an invalid host or port{quoted}")
     if not re.fullmatch(r"[!-~]*", parts.path) or "\\" in parts.path:
-        raise ConfigurationError(f"{source} has characters in its path that must be escaped: {shown!r}")
+        raise ConfigurationError(f"{source} has characters in its path that must be escaped{quoted}")
     return f"{parts.scheme}://{ascii_host}{f':{port}' if port is not None else ''}{parts.path.rstrip('/')}"
 
 
 def headers(given: Mapping[str, str] | None, name: str = "headers") -> dict[str, str]:
     """Headers for every request; those that this package or HTTP itself sets are refused."""
+    if given is not None and not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name} must be a mapping of names to values, not {type(given).__name__}")
     checked: dict[str, str] = {}
-    for key, value in dict(given or {}).items():
+    for key, value in (given or {}).items():
         if not isinstance(key, str) or not _HEADER_NAME.fullmatch(key):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"{name}: {one_line(repr(key), 60)} is not a header name")
+            raise ConfigurationError(f"{name}: {shown(key)} is not a header name")
         if key.lower() in _RESERVED:
             raise ConfigurationError(f"{name}: {key} is set by the client itself")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -17,7 +17,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 from uuid import UUID
 
 from .errors import InvalidRequestError
-from .problems import one_line
+from .problems import one_line, shown
 
 STATUSES = ("active", "disabled", "deprecated", "archived")
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -65,14 +65,14 @@ def text(most: int | None = None, least: int = 0, choices: Sequence[str] = ()) -
         if not isinstance(value, str):
             findings.add(path, f"must be a string, not {type(value).__name__}")
         elif choices and value not in choices:
-            findings.add(path, f"must be one of {', '.join(choices)}, not {one_line(repr(value), 60)}")
+            findings.add(path, f"must be one of {', '.join(choices)}, not {shown(str(value))}")
         elif len(value) < least:
             findings.add(path, "must not be empty" if least == 1 else f"must have {least} characters, has {len(value)}")
         elif most is not None and len(value) > most:
             findings.add(path, f"must have at most {most} characters, has {len(value)}")
         elif fault := _unstorable(value):
             findings.add(path, fault)
-        return str(value)
+        return str(value) if isinstance(value, str) else value
 
     return check
 
@@ -84,7 +84,7 @@ def integer(low: int, high: int) -> Rule:
         if type(value) is not int:
             findings.add(path, f"must be an integer, not {type(value).__name__}")
         elif not low <= value <= high:
-            findings.add(path, f"must be from {low} to {high}, not {one_line(str(value)[:60])}")
+            findings.add(path, f"must be from {low} to {high}, not {shown(value)}")
         return value
 
     return check
@@ -191,7 +191,9 @@ class Table:
                 clean[name] = rule(given, prefix + name, findings)
             elif name in self.required:
                 findings.add(prefix + name, "is missing")
-        for name in members:
+        for name, given in members.items():
+            if name in self.ignored and (given is None or _is_unset(given)):
+                continue
             if name in self.ignored:
                 findings.add(prefix + name, "is set by the service and would not be stored")
             elif name not in self.required and name not in self.optional:
@@ -314,8 +316,7 @@ def workflow_id(value: object) -> UUID:
         return value
     if isinstance(value, str) and _UUID.fullmatch(value):
         return UUID(value)
-    shown = one_line(repr(value), 60) if isinstance(value, str) else type(value).__name__
-    raise InvalidRequestError(f"workflow_id: must be a UUID of 36 characters, not {shown}", field="workflow_id")
+    raise InvalidRequestError(f"workflow_id: must be a UUID of 36 characters, not {shown(value)}", field="workflow_id")
 
 
 def as_mapping(value: object, path: str, findings: Findings) -> Mapping[str, Any] | None:

@@ -15,13 +15,13 @@ from typing import Any, Literal, Protocol, TypeVar, cast
 from kubernaut_datastorage.models import StoredWorkflow
 
 from .errors import InvalidRequestError, KubernautError
-from .limits import DETECTED_LABELS, REMEDIATION_WORKFLOW, Findings, as_mapping
+from .limits import DETECTED_LABELS, NAME_LIMIT, REMEDIATION_WORKFLOW, Findings, as_mapping
 from .problems import one_line
 
 PlanAction = Literal["create", "unchanged", "superseded", "drifted", "demotes", "invalid"]
 
-RATE_TOLERANCE = 0.0005
-"""The service stores rates in three decimals."""
+RATE_TOLERANCE = 0.0005 + 1e-9
+"""The service stores rates in three decimals; the rest is what binary fractions lose."""
 
 _NEVER_COMPARED = frozenset({"workflow_name", "version", "status", "labels", "detected_labels"})
 _SEMVER = re.compile(
@@ -145,7 +145,7 @@ def version_key(text: str) -> tuple[Any, ...] | None:
 
     None for what can't be ordered. Build metadata doesn't count.
     """
-    found = _SEMVER.fullmatch(text)
+    found = _SEMVER.fullmatch(text) if len(text) <= NAME_LIMIT else None
     if not found:
         return None
     core = tuple(int(part or 0) for part in found.group(1, 2, 3))
@@ -264,7 +264,7 @@ def check(workflows: Iterable[object]) -> list[Wanted]:
         before = wanted.setdefault((name, version), row)
         if before is row:
             rows.append(row)
-        elif before.payload != row.payload:
+        elif not _same_json(before.payload, row.payload):
             twice = InvalidRequestError("version: is given twice with different content", field="version")
             rows[rows.index(before)] = wanted[name, version] = Wanted(name, version, {}, twice)
     return rows
@@ -296,10 +296,9 @@ def decide(
     else:
         action = "create"
         order = _order(wanted.version, latest.version if latest else None)
-        if latest is not None and order is None:
-            warnings.append(
-                f"can't be ordered against {_quoted(latest.version)}; whatever is created last is the latest"
-            )
+        if order is None and (latest is not None or len(given) > 1):
+            others = _quoted(latest.version) if latest else "the other versions"
+            warnings.append(f"can't be ordered against {others}; whatever is created last is the latest")
         elif latest is not None and order == "below":
             action = "create" if allow_demote else "demotes"
             warnings.append(f"search would show it instead of {_quoted(latest.version)}, which is higher")
@@ -318,7 +317,9 @@ def decide(
 
 
 def _order(version: str, latest: str | None) -> Literal["below", "above"] | None:
-    mine, theirs = version_key(version), version_key(latest or "")
+    """Where a version stands against the latest one; None if that can't be said."""
+    mine = version_key(version)
+    theirs = mine if latest is None else version_key(latest)
     if mine is None or theirs is None:
         return None
     return "below" if mine < theirs else "above"

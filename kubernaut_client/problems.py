@@ -18,10 +18,12 @@ MESSAGE_LIMIT = 300
 """Characters of a foreign text that a message shows."""
 
 _MEMBERS = ("type", "title", "status", "detail", "instance")
-# The service's schema validator joins its findings with " | " and follows each with indented dumps of schema and value.
-_ITEM = re.compile(r'(?:^|: )Error at "([^"]*)": ([^\n]*)')
-_PARAMETER = re.compile(r'^parameter "([^"]*)" in \w+ has an error: ([^\n]*)')
-_BODY = re.compile(r"^request body has an error: (?!doesn't match schema)([^\n]*)")
+# The service's schema validator joins its findings with " | " and follows each with dumps of the schema and the value,
+# which may hold the joiner. A finding after the first is told from a dump by its quoted pointer or parameter: in a dump
+# the quotes of a text are escaped, and the quote that ends a key is followed by a colon.
+_ITEM = re.compile(r'(?:request body has an error: [^"\n]*)?Error at "(/[^"\n]*)": ([^\n]*)')
+_PARAMETER = re.compile(r'parameter "([\w.\[\]-]+)" in \w+ has an error: ([^\n]*)')
+_BODY = re.compile(r"request body has an error: (?:doesn't match schema(?: [^\s:]+)?: )?([^\n]*)")
 _DUMP = "\nSchema:"
 
 
@@ -50,13 +52,14 @@ class Problem:
         """
         if self.type == "about:blank":
             return ""
-        return self.type.rstrip("/").rpartition("/")[2].replace("_", "-").lower()
+        path = re.split("[?#]", self.type)[0].rstrip("/")
+        return path.rpartition("/")[2].replace("_", "-").lower()
 
     @property
     def summary(self) -> str:
         """`title: detail` in one bounded line, without the dumps that the service's validator appends."""
         title = one_line(self.title or reason_phrase(self.status))
-        detail = one_line("; ".join(_findings(self.detail))) if self.detail else ""
+        detail = one_line("; ".join(text for text, _, _ in _findings(self.detail))) if self.detail else ""
         return f"{title}: {detail}" if detail else title
 
     @property
@@ -70,14 +73,9 @@ class Problem:
             pairs = cast("Mapping[object, object]", given).items()
             return {key: value for key, value in pairs if isinstance(key, str) and isinstance(value, str)}
         found: dict[str, str] = {}
-        for finding in _findings(self.detail or ""):
-            for pattern in (_ITEM, _PARAMETER):
-                if match := pattern.search(finding):
-                    found.setdefault(match[1], match[2].strip())
-                    break
-            else:
-                if match := _BODY.search(finding):
-                    found.setdefault("", match[1].strip())
+        for _, name, reason in _findings(self.detail or ""):
+            if name is not None:
+                found.setdefault(name, reason.strip())
         return found
 
 
@@ -128,13 +126,29 @@ def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     return cut if len(text) <= limit and len(cut) <= limit else cut[: limit - 1] + "…"
 
 
-def _findings(detail: str) -> list[str]:
-    """The findings of a detail without their dumps. A dump may hold the joiner, but never an unescaped quote."""
+def shown(value: object, limit: int = 60) -> str:
+    """A value for a message that refuses it: bounded, on one line, and without running code of the caller's."""
+    if type(value) in (str, float, bool, type(None)):
+        return one_line(repr(value), limit)
+    if type(value) is int:
+        return repr(value) if value.bit_length() <= 128 else f"an integer of {value.bit_length()} bits"
+    return type(value).__name__
+
+
+def _findings(detail: str) -> list[tuple[str, str | None, str]]:
+    """What a detail says, without dumps: (text, field or None, reason); a field is "" for the body itself."""
     first, *others = detail.split(" | ")
-    kept = [first, *(part for part in others if part.startswith(('Error at "', 'parameter "', "request body has")))]
-    if _DUMP not in detail:
-        return [detail] if len(kept) <= 1 else kept
-    return [part.partition(_DUMP)[0] for part in kept]
+    text = first.partition(_DUMP)[0]
+    found: list[tuple[str, str | None, str]] = []
+    if match := _ITEM.match(text) or _PARAMETER.match(text):
+        found.append((text, match[1], match[2]))
+    elif match := _BODY.match(text):
+        found.append((text, "", match[1]))
+    else:
+        # Not the validator's words, so a joiner in it is no joiner.
+        return [(detail.partition(_DUMP)[0], None, "")]
+    matches = ((part, _ITEM.match(part) or _PARAMETER.match(part)) for part in others)
+    return found + [(part.partition(_DUMP)[0], match[1], match[2]) for part, match in matches if match]
 
 
 def _no_constant(name: str) -> object:

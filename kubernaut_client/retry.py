@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, fields
-from math import isfinite
 
 from .errors import (
     APIError,
@@ -21,6 +20,7 @@ from .errors import (
     TransportError,
     retry_after,
 )
+from .problems import shown
 
 _TRANSIENT = frozenset({429, 502, 503, 504})
 
@@ -46,7 +46,9 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if type(self.attempts) is not int or not 1 <= self.attempts <= 100:
-            raise ConfigurationError(f"RetryPolicy.attempts must be an integer from 1 to 100, not {self.attempts!r}")
+            raise ConfigurationError(
+                f"RetryPolicy.attempts must be an integer from 1 to 100, not {shown(self.attempts)}"
+            )
         for field in fields(self):
             if field.name != "attempts":
                 limit = 86400 if field.name == "deadline" else 3600
@@ -66,12 +68,12 @@ class RetryPolicy:
 def seconds(name: str, value: object, limit: float, *, zero: bool = False) -> float:
     """A duration in seconds, or `ConfigurationError` naming it and its limits."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        number = float(value)
-        if isfinite(number) and number <= limit and (number > 0 or (zero and number == 0)):
-            return number
-    raise ConfigurationError(
-        f"{name} must be a number of seconds {'from 0' if zero else 'above 0'} up to {limit:g}, not {value!r}"
-    )
+        # A NaN compares as false, so it is refused with the rest.
+        above = value >= 0 if zero else value > 0
+        if above and value <= limit:
+            return float(value)
+    least = "from 0" if zero else "above 0"
+    raise ConfigurationError(f"{name} must be a number of seconds {least} up to {limit:g}, not {shown(value)}")
 
 
 def repeatable(error: KubernautError, *, write: bool) -> bool:

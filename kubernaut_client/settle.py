@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from .errors import APIError, ConflictError, InternalServerError, KubernautError, NotFoundError, ResponseDecodeError
+from .errors import (
+    APIError,
+    ConflictError,
+    InternalServerError,
+    KubernautError,
+    NotFoundError,
+    Outcome,
+    ResponseDecodeError,
+)
 from .retry import lost, repeatable, silent
 
 REMEMBER_DROPS = 60.0
@@ -22,13 +30,13 @@ class CreateSeen(StrEnum):
     """What the last POST of a create came to."""
 
     UNREADABLE = "unreadable"
-    """A 2xx that can't be read."""
+    """A 201 that can't be read."""
     CONFLICT = "conflict"
     """409."""
     FAULT = "fault"
     """500 internal-error: a fault, or a duplicate on a build that doesn't tell them apart."""
     LOST = "lost"
-    """No answer, or a gateway's."""
+    """No answer, or somebody else's than the service's."""
     OTHER = "other"
     """Anything else: refused, never sent, or a 500 that can't be a duplicate."""
 
@@ -64,13 +72,18 @@ def create_again(error: KubernautError) -> bool:
 def create_seen(error: KubernautError, *, unknown_before: bool = False) -> CreateSeen:
     """Which row of the create procedure an error belongs to; whatever follows a lost answer leaves it to be settled."""
     if isinstance(error, ResponseDecodeError):
-        return CreateSeen.UNREADABLE
+        # Another success than the documented one may come from anybody.
+        return CreateSeen.UNREADABLE if error.outcome is Outcome.APPLIED else CreateSeen.LOST
     if isinstance(error, ConflictError):
         return CreateSeen.CONFLICT
     if lost(error):
         return CreateSeen.LOST
-    if isinstance(error, InternalServerError) and error.status == 500 and error.problem.slug in ("internal-error", ""):
-        return CreateSeen.FAULT
+    if isinstance(error, InternalServerError) and error.status == 500:
+        if error.problem.slug == "internal-error":
+            return CreateSeen.FAULT
+        if not error.problem.is_document:
+            # Somebody on the way, who knows nothing of what was stored.
+            return CreateSeen.LOST
     return CreateSeen.LOST if unknown_before else CreateSeen.OTHER
 
 
