@@ -306,9 +306,11 @@ def test_the_tables_hold_every_recorded_step_once_and_no_other() -> None:
 @pytest.mark.parametrize("key", RAISED)
 def test_every_recorded_error(key: str, colour: Colour) -> None:
     expected = RAISED[key]
+    error: Any
     error, service = ask(colour, key)
     method, answer = STEPS[key]
-    assert type(error) is expected.cls
+    kind = type(error)
+    assert kind is expected.cls
     assert (error.outcome, error.inferred) == (expected.outcome, expected.inferred)
     assert error.status == expected.status
     assert service.asked == [method, *expected.asked.split()]

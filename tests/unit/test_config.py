@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import ssl
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_urls_that_are_taken(given_url: str, url: str, monkeypatch: pytest.Monke
 def test_urls_that_are_refused(url: str) -> None:
     assert "base_url" in refused(lambda: base_url(url))
     for client in CLIENTS:
-        refused(lambda client=client: client(url))
+        refused(partial(client, url))
 
 
 @pytest.mark.parametrize("url", [None, 3, b"http://ds.example", ["http://ds.example"], object()], ids=range(5))
@@ -250,8 +251,8 @@ def test_header_names_that_are_refused(name: Any) -> None:
 def test_header_values_that_are_refused(value: Any) -> None:
     assert "X-Team" in refused(lambda: headers({"X-Team": value}))
     for client in CLIENTS:
-        refused(lambda client=client: client("http://ds.example", headers={"X-Team": value}))
-        refused(lambda client=client: client("http://ds.example").with_options(headers={"X-Team": value}))
+        refused(partial(client, "http://ds.example", headers={"X-Team": value}))
+        refused(partial(client("http://ds.example").with_options, headers={"X-Team": value}))
 
 
 @pytest.mark.parametrize(
@@ -272,11 +273,11 @@ def test_authorization_and_a_token(name: str, monkeypatch: pytest.MonkeyPatch) -
     given_headers = {name: "Bearer SECRET"}
     for client in CLIENTS:
         assert client("http://ds.example", headers=given_headers)
-        refused(lambda client=client: client("http://ds.example", token="t", headers=given_headers))
-        refused(lambda client=client: client("http://ds.example", token="t").with_options(headers=given_headers))
+        refused(partial(client, "http://ds.example", token="t", headers=given_headers))
+        refused(partial(client("http://ds.example", token="t").with_options, headers=given_headers))
     monkeypatch.setenv("KUBERNAUT_TOKEN", "SECRET")
     for client in CLIENTS:
-        refused(lambda client=client: client("http://ds.example", headers=given_headers))
+        refused(partial(client, "http://ds.example", headers=given_headers))
 
 
 def test_user_agent() -> None:
@@ -421,7 +422,7 @@ def test_token_files_that_are_refused(content: bytes, monkeypatch: pytest.Monkey
     file.write_bytes(content)
     monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(file))
     for client in CLIENTS:
-        assert "KUBERNAUT_TOKEN_FILE" in refused(lambda client=client: client("http://ds.example"))
+        assert "KUBERNAUT_TOKEN_FILE" in refused(partial(client, "http://ds.example"))
 
 
 def test_a_token_file_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -457,9 +458,9 @@ def test_no_repr_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("timeout", [0, -1, None, "3", True, float("nan"), float("inf"), 86401, 10**400], ids=range(9))
 def test_timeouts_that_are_refused(timeout: Any) -> None:
     for client in CLIENTS:
-        assert "timeout" in refused(lambda client=client: client("http://ds.example", timeout=timeout))
+        assert "timeout" in refused(partial(client, "http://ds.example", timeout=timeout))
         if timeout is not None:
-            assert "timeout" in refused(lambda client=client: client("http://ds.example").with_options(timeout=timeout))
+            assert "timeout" in refused(partial(client("http://ds.example").with_options, timeout=timeout))
 
 
 @pytest.mark.parametrize(
@@ -480,7 +481,7 @@ def test_timeouts_that_are_refused(timeout: Any) -> None:
 )
 def test_options_of_another_type(option: str, value: Any) -> None:
     for client in CLIENTS:
-        assert option in refused(lambda client=client: client("http://ds.example", **{option: value}))
+        assert option in refused(partial(client, "http://ds.example", **{option: value}))
 
 
 def test_an_http_client_of_the_other_colour() -> None:
@@ -500,7 +501,7 @@ def test_tls_files_that_cannot_be_loaded(variable: str, monkeypatch: pytest.Monk
     for path in (junk, tmp_path / "missing.pem", tmp_path):
         monkeypatch.setenv(variable, str(path))
         for client in CLIENTS:
-            assert variable in refused(lambda client=client: client("https://ds.example"))
+            assert variable in refused(partial(client, "https://ds.example"))
 
 
 def test_a_key_without_a_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -604,5 +605,5 @@ def test_proxies(environment: dict[str, str], url: str, proxy: str | None, monke
 def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", proxy)
     for client in CLIENTS:
-        assert "proxy" in refused(lambda client=client: client("http://ds.example"))
+        assert "proxy" in refused(partial(client, "http://ds.example"))
         assert client("http://localhost:8080")

@@ -435,16 +435,22 @@ def state(value: Any) -> Any:
     return value
 
 
+def pickled(protocol: int) -> Callable[[KubernautError], KubernautError]:
+    def keep(error: KubernautError) -> KubernautError:
+        kept = pickle.loads(pickle.dumps(error, protocol))
+        assert isinstance(kept, KubernautError)
+        return kept
+
+    return keep
+
+
 def assert_same(one: KubernautError, other: KubernautError) -> None:
     assert state(one) == state(other)
     assert (str(one), repr(one)) == (str(other), repr(other))
 
 
 KEEPERS: dict[str, Callable[[KubernautError], KubernautError]] = {
-    **{
-        f"pickle {protocol}": lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol))
-        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
-    },
+    **{f"pickle {protocol}": pickled(protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)},
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
 }

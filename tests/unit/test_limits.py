@@ -208,7 +208,8 @@ def test_fields_that_do_not_exist(field: str) -> None:
 
 
 def test_keys_that_are_no_strings() -> None:
-    for key in (1, None, ("a",), b"name"):
+    keys: list[Any] = [1, None, ("a",), b"name"]
+    for key in keys:
         assert "not a field" in str(refuse({**workflow(), key: "x"}))
 
 

@@ -315,12 +315,12 @@ HOSTILE = (
 @pytest.mark.parametrize("place", ["value", "first", "key"])
 def test_nothing_of_a_dump_is_shown(text: str, place: str) -> None:
     """A workflow's author decides what is in the dump; none of it may be taken for a finding."""
-    values = {
+    places: dict[str, dict[str, Any]] = {
         "value": {"approved_by": "x", "content": text},
         "first": {"approved_by": text, "content": "SECRET"},
         "key": {"parameters": {text: "SECRET"}, "z": "SECRET"},
-    }[place]
-    detail = validator_detail(values)
+    }
+    detail = validator_detail(places[place])
     for joined in (detail, f'{detail} | Error at "/version": maximum string length is 50{DUMP}"SECRET"\n'):
         problem = parse(400, document(type="x/validation-error", title="Validation Error", detail=joined))
         expected = {"/name": "maximum string length is 255"}

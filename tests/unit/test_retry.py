@@ -77,7 +77,8 @@ LIMITS = {
 @pytest.mark.parametrize(("field", "limits"), LIMITS.items())
 def test_values_at_the_limits(field: str, limits: tuple[float, float]) -> None:
     for value in limits:
-        assert getattr(RetryPolicy(**{field: value}), field) == value
+        given_field: dict[str, Any] = {field: value}
+        assert getattr(RetryPolicy(**given_field), field) == value
 
 
 NOT_SECONDS: list[Any] = [

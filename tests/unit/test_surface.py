@@ -126,7 +126,7 @@ def test_both_colours_have_the_same_members(one: type, other: type) -> None:
     extra = {"aclose"} if other is AsyncDataStorageClient else set[str]()
     assert members(other).keys() - members(one).keys() == extra
     assert members(one).keys() <= members(other).keys()
-    assert parameters(one.__init__) == parameters(other.__init__)
+    assert parameters(one) == parameters(other)
 
 
 def test_there_are_methods_to_compare() -> None:
