@@ -11,7 +11,8 @@ import json
 import math
 import threading
 from collections.abc import Collection, Mapping
-from typing import Final, Literal
+from types import NoneType
+from typing import Final, Literal, cast
 
 Moment = Literal["before", "after"]
 ANY_OPERATION: Final = "*"
@@ -49,8 +50,7 @@ class Fault:
         _check_seconds("trickle", trickle)
         _check_moment("drop", drop)
         _check_moment("stall", stall)
-        if status is not None and (isinstance(status, bool) or not 200 <= status <= 599):
-            raise ValueError(f"status must be from 200 to 599, not {status!r}")
+        _check_status(status)
         if body is not None and status is None:
             raise ValueError("body needs a status: it takes the place of the service's own answer")
         if drop is not None and stall is not None:
@@ -162,14 +162,27 @@ def _check_seconds(name: str, value: object) -> None:
         raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
 
 
+def _check_status(value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
+        raise ValueError(f"status must be from 200 to 599, not {value!r}")
+
+
 def _check_moment(name: str, value: object) -> None:
     if value not in (None, "before", "after"):
         raise ValueError(f'{name} must be "before" or "after" the handler, not {value!r}')
 
 
-def _check_headers(headers: Mapping[str, str | None] | None) -> tuple[tuple[str, str | None], ...]:
-    pairs = tuple((headers or {}).items())
+def _check_headers(headers: object) -> tuple[tuple[str, str | None], ...]:
+    if headers is None:
+        return ()
+    if not isinstance(headers, Mapping):
+        raise ValueError(f"headers must map names to values, not {headers!r}")
+    pairs = tuple(cast("Mapping[str, str | None]", headers).items())
     for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, (str, NoneType)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"headers: {name!r} must be a text with a text, or None, as its value")
         if not name or not all(character.isalnum() or character in "!#$%&'*+-.^_`|~" for character in name):
             raise ValueError(f"headers: {name!r} is no name of a header")
         if value is not None and any(ord(character) > 255 or character in "\r\n\0" for character in value):
@@ -186,4 +199,7 @@ def _encode(body: object, status: int | None) -> tuple[bytes | None, str | None]
     if isinstance(body, str):
         return body.encode(), "text/plain; charset=utf-8"
     kind = "application/problem+json" if status is not None and status >= 400 else "application/json"
-    return json.dumps(body).encode() + b"\n", kind
+    try:
+        return json.dumps(body).encode() + b"\n", kind
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"body must be bytes, a text, or something that JSON can carry: {error}") from None

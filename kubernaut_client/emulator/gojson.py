@@ -224,9 +224,7 @@ def _decode_first(decoder: json.JSONDecoder, text: str) -> Any:
     assert start is not None
     try:
         return decoder.raw_decode(text, start.end())[0]
-    except RecursionError:
-        raise SyntaxFailure("exceeded max depth") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SyntaxFailure(_Scanner(text).complaint()) from None
 
 
@@ -247,7 +245,8 @@ class _Scanner:
             self._value()
         except SyntaxFailure as failure:
             return str(failure)
-        return "unexpected EOF"
+        # It is JSON, nested deeper than Python can follow. Go gives up in these words, at ten thousand levels.
+        return "exceeded max depth"
 
     def _value(self) -> None:
         """Scan one value with a stack of its own, as nesting may be deeper than Python's."""

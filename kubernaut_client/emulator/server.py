@@ -144,7 +144,11 @@ class Server:
             Dropped, Abandoned: There is none; the connection is to be closed.
         """
         if request.path == CONTROL_PREFIX or request.path.startswith(CONTROL_PREFIX + "/"):
-            await connection.write(await self._control(request))
+            try:
+                reply = await self._control(request)
+            except Exception as error:  # noqa: BLE001  # a mistake in one answer must not end the server
+                reply = _own_failure(request.path, error)
+            await connection.write(reply)
             return
         match = router.match(request.method, request.routed)
         operation = match.route.operation if match.route else None
@@ -215,10 +219,8 @@ class Server:
             return await route.handler(Call(self._service, request, match.arguments, query, body))
         except Dropped:
             raise
-        except Exception as error:
-            # A mistake of the emulator's own, which must not pass for an answer of the service.
-            _logger.exception("%s failed", route.operation)
-            return Reply(500, f"emulator failure: {type(error).__name__}\n".encode(), TEXT_TYPE)
+        except Exception as error:  # noqa: BLE001  # as above
+            return _own_failure(route.operation, error)
 
 
 class Connection:
@@ -360,8 +362,8 @@ class Connection:
         """Answer what is no HTTP, as net/http does, and close."""
         status = status if status in (431, 501, 505) else 400
         text = f"{status} {_reason(status)}"
-        if "Host" in reason:
-            text += ": missing required Host header"
+        if "Host: header" in reason:
+            text += ": missing required Host header" if "Missing" in reason else ": too many Host headers"
         head = f"HTTP/1.1 {text}\r\nContent-Type: {TEXT_TYPE}\r\nConnection: close\r\n\r\n{text}"
         self._writer.write(head.encode())
         self._writer.write_eof()
@@ -370,6 +372,12 @@ class Connection:
             async with asyncio.timeout(_LINGER_SECONDS):
                 while await self._reader.read(1 << 16):
                     pass
+
+
+def _own_failure(what: str, error: Exception) -> Reply:
+    """The answer where the emulator made a mistake of its own, which must not pass for one of the service."""
+    _logger.error("%s failed", what, exc_info=error)
+    return Reply(500, f"emulator failure: {type(error).__name__}\n".encode(), TEXT_TYPE)
 
 
 def _reason(status: int) -> str:

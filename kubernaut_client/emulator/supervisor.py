@@ -25,6 +25,7 @@ from typing import NoReturn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ctypes
     from collections.abc import Callable
 
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -69,6 +70,8 @@ SERVER_OPTIONS = {
 }
 
 _ENVIRONMENT = {"TZ": "UTC", "LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+_PR_SET_PDEATHSIG = 1
+_IPC_RMID = 0
 _STOP_SECONDS = 8.0
 _START_SECONDS = 60.0
 
@@ -130,21 +133,24 @@ class Parent:
 
 
 class Child:
-    """A program started by the supervisor, under the unprivileged user if there is one."""
+    """A program started by the supervisor, under the unprivileged user if there is one.
 
-    def __init__(self, arguments: list[str], log: str, account: Account, *, end_with_supervisor: bool) -> None:
+    With the C library given, it ends when the supervisor dies.
+    """
+
+    def __init__(self, arguments: list[str], log: str, account: Account, library: ctypes.CDLL | None = None) -> None:
         self.name = os.path.basename(arguments[0])
         self._descriptor = -1
         self.status: int | None = None
         self.pid = os.fork()
         if self.pid == 0:
-            self._become(arguments, log, account, end_with_supervisor)
+            self._become(arguments, log, account, library)
         if hasattr(os, "pidfd_open"):
             with contextlib.suppress(OSError):
                 self._descriptor = os.pidfd_open(self.pid)
 
     @staticmethod
-    def _become(arguments: list[str], log: str, account: Account, end_with_supervisor: bool) -> NoReturn:
+    def _become(arguments: list[str], log: str, account: Account, library: ctypes.CDLL | None) -> NoReturn:
         try:
             os.setpgid(0, 0)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
@@ -155,9 +161,10 @@ class Child:
             os.dup2(output, 1)
             os.dup2(output, 2)
             account.enter()
-            if end_with_supervisor:
-                # Changing the user clears this setting, hence after it.
-                _end_with_parent(signal.SIGQUIT)
+            if library is not None and sys.platform == "linux":
+                # Should somebody kill just the supervisor, the kernel ends postgres. Changing the user clears the
+                # setting, hence after it.
+                library.prctl(_PR_SET_PDEATHSIG, int(signal.SIGQUIT), 0, 0, 0)
             os.execve(arguments[0], arguments, _ENVIRONMENT)  # noqa: S606  # that is the point
         except BaseException as error:  # noqa: BLE001  # a forked child must never get into its parent's code
             os.write(2, f"{arguments[0]}: {error}\n".encode())
@@ -260,12 +267,14 @@ class Server:
         self._account = account
         self._parent = parent
         self._process: Child | None = None
+        self._library: ctypes.CDLL | None = None
 
     def create(self) -> None:
         """Run initdb."""
         arguments = [os.path.join(self._binaries, "initdb"), "-D", self._data, *INITDB_OPTIONS]
-        process = Child(arguments, self._log, self._account, end_with_supervisor=False)
+        process = Child(arguments, self._log, self._account)
         try:
+            self._library = _c_library()  # takes a while, during which initdb is at work
             if not process.await_end(self._parent, _START_SECONDS):
                 raise SupervisorError(f"initdb did not finish within {_START_SECONDS:g} s")
         except BaseException:
@@ -283,7 +292,7 @@ class Server:
         arguments = [os.path.join(self._binaries, "postgres"), "-D", self._data, "-k", self._directory]
         for name, value in SERVER_OPTIONS.items():
             arguments += ["-c", f"{name}={value}"]
-        self._process = Child(arguments, self._log, self._account, end_with_supervisor=True)
+        self._process = Child(arguments, self._log, self._account, self._library)
         limit = time.monotonic() + _START_SECONDS
         while not self._takes_connections(self._process.pid):
             if self._process.ended():
@@ -305,8 +314,9 @@ class Server:
                 segment = self._lock_line(7).split()
                 process.send(signal.SIGKILL)
                 process.await_end(None, _STOP_SECONDS)
-                if len(segment) == 2:
-                    _remove_segment(int(segment[1]))
+                if len(segment) == 2 and self._library is not None:
+                    # What postgres leaves behind when it is killed: a small System V segment.
+                    self._library.shmctl(int(segment[1]), _IPC_RMID, None)
         self._process = None
 
     def _takes_connections(self, pid: int) -> bool:
@@ -330,21 +340,13 @@ class Server:
         return " | ".join(lines[-4:]) or "it said nothing"
 
 
-def _end_with_parent(number: int) -> None:
-    """Have the kernel send this process a signal when the supervisor dies, should somebody kill just that."""
-    if sys.platform == "linux":
-        with contextlib.suppress(Exception):
-            import ctypes
-
-            ctypes.CDLL(None).prctl(1, number, 0, 0, 0)
-
-
-def _remove_segment(identifier: int) -> None:
-    """Remove the System V segment that postgres leaves behind when it is killed."""
-    with contextlib.suppress(Exception):
+def _c_library() -> ctypes.CDLL | None:
+    """The C library, for the few calls that Python lacks; None if there is no ctypes."""
+    try:
         import ctypes
-
-        ctypes.CDLL(None).shmctl(identifier, 0, None)
+    except ImportError:
+        return None
+    return ctypes.CDLL(None)
 
 
 def _make_directory(candidates: list[str], account: Account) -> str:
