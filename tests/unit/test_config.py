@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -485,8 +486,6 @@ def test_options_of_another_type(option: str, value: Any) -> None:
 
 
 def test_an_http_client_of_the_other_colour() -> None:
-    import httpx
-
     wrong: Any = httpx.AsyncClient()
     assert "http_client" in refused(lambda: DataStorageClient("http://ds.example", http_client=wrong))
     wrong = httpx.Client()
@@ -607,3 +606,34 @@ def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch
     for client in CLIENTS:
         assert "proxy" in refused(partial(client, "http://ds.example"))
         assert client("http://localhost:8080")
+
+
+# Headers on the wire -------------------------------------------------------------------------------------------------
+
+# Header names have no case (RFC 9110), so a name in another spelling replaces the one before it.
+REPLACING: list[tuple[dict[str, str], dict[str, str], str, str]] = [
+    ({}, {}, "accept", "application/json"),
+    ({"accept": "text/x"}, {}, "accept", "text/x"),
+    ({"ACCEPT-ENCODING": "identity"}, {}, "accept-encoding", "identity"),
+    ({"user-agent": "mine/1"}, {}, "user-agent", "mine/1"),
+    ({"X-Team": "a"}, {"x-team": "b"}, "x-team", "b"),
+    ({"X-Team": "a"}, {}, "x-team", "a"),
+    ({"authorization": "Basic a"}, {"Authorization": "Basic b"}, "authorization", "Basic b"),
+    ({}, {"user-AGENT": "view/1"}, "user-agent", "view/1"),
+]
+
+
+@pytest.mark.parametrize(("of_client", "of_view", "name", "value"), REPLACING, ids=range(len(REPLACING)))
+def test_a_header_is_sent_once_whatever_its_case(
+    of_client: dict[str, str], of_view: dict[str, str], name: str, value: str
+) -> None:
+    sent: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json={"status": "alive"})
+
+    http_client = httpx.Client(transport=httpx.MockTransport(answer))
+    made = DataStorageClient("http://ds.example", headers=of_client, http_client=http_client)
+    assert made.with_options(headers=of_view).health.live().ok
+    assert sent[0].headers.get_list(name) == [value]
