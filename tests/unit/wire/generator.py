@@ -19,34 +19,140 @@ SECRET = "s3cr3t-token-6f1c0e"  # quoted by the server in bodies, headers and re
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 MEDIA_TYPES = (JSON,) * 6 + (
-    "application/json; charset=utf-8", "Application/JSON;x=y", PROBLEM, "text/html", "text/plain; charset=utf-8", "",
-    "application/json; charset=utf-16", "application/jsonp", "json", "*/*", ";", "application/json,text/html", "\xe9/\xff",
-)  # fmt: skip
-USUAL = (200, 200, 200, 200, 201, 201, 201, 202, 204, 301, 302, 307, 400, 400, 401, 403, 404, 404, 405, 409, 409, 413,
-         422, 429, 500, 500, 500, 502, 503, 503, 504)  # fmt: skip
-SLUGS = ("validation-error", "bad-request", "invalid-request", "immutable-field-violation", "not-found", "conflict",
-         "database-error", "database_error", "internal-error", "service-unavailable", "who-knows", "",
-         "https://kubernaut.dev/problems/not-found", "invalid-event-data", "CONFLICT", "conflict/", "/")  # fmt: skip
-PREFIXES = ("https://kubernaut.ai/problems/", "https://kubernaut.io/errors/", "", "https://a/b/https://c/d/", "urn:x:", "/")
-TEXTS = (
-    "Workflow Already Exists", "a detail", "", " ", "\x00\x1b[31mred\x1b[0m", "two\nlines\r\nand three", "\u2028\u2029\x85",
-    "\ud800 lone", "\U0001f600" * 50, "x" * 5000, "\u202eright to left", SECRET, f"Bearer {SECRET} is wrong", "\ufeff",
+    "application/json; charset=utf-8",
+    "Application/JSON;x=y",
+    PROBLEM,
+    "text/html",
+    "text/plain; charset=utf-8",
+    "",
+    "application/json; charset=utf-16",
+    "application/jsonp",
+    "json",
+    "*/*",
+    ";",
+    "application/json,text/html",
+    "\xe9/\xff",
+)
+USUAL = (
+    200,
+    200,
+    200,
+    200,
+    201,
+    201,
+    201,
+    202,
+    204,
+    301,
+    302,
+    307,
+    400,
+    400,
+    401,
+    403,
+    404,
+    404,
+    405,
+    409,
+    409,
+    413,
+    422,
+    429,
+    500,
+    500,
+    500,
+    502,
+    503,
+    503,
+    504,
+)
+SLUGS = (
+    "validation-error",
+    "bad-request",
+    "invalid-request",
+    "immutable-field-violation",
+    "not-found",
+    "conflict",
+    "database-error",
+    "database_error",
+    "internal-error",
+    "service-unavailable",
+    "who-knows",
+    "",
+    "https://kubernaut.dev/problems/not-found",
+    "invalid-event-data",
+    "CONFLICT",
+    "conflict/",
+    "/",
+)
+PREFIXES = (
+    "https://kubernaut.ai/problems/",
+    "https://kubernaut.io/errors/",
+    "",
+    "https://a/b/https://c/d/",
+    "urn:x:",
+    "/",
+)
+FINDINGS = (
     'request body has an error: doesn\'t match schema #/x: Error at "/labels/severity": value is not one of the allowed '
-    'values\nSchema:\n  {"enum": []}\n\nValue:\n  "x"\n | Error at "/name": minimum string length is 1',
-    'parameter "limit" in query has an error: number must be at least 1', "%s %d {} {0}", "\t", "\x7f\x80\x9f",
-)  # fmt: skip
+    'values\nSchema:\n  {"enum": []}\n\nValue:\n  "x"\n | Error at "/name": minimum string length is 1'
+)
+TEXTS = (
+    "Workflow Already Exists",
+    "a detail",
+    "",
+    " ",
+    "\x00\x1b[31mred\x1b[0m",
+    "two\nlines\r\nand three",
+    "\u2028\u2029\x85",
+    "\ud800 lone",
+    "\U0001f600" * 50,
+    "x" * 5000,
+    "\u202eright to left",
+    SECRET,
+    f"Bearer {SECRET} is wrong",
+    "\ufeff",
+    FINDINGS,
+    'parameter "limit" in query has an error: number must be at least 1',
+    "%s %d {} {0}",
+    "\t",
+    "\x7f\x80\x9f",
+)
 HEADERS = (
-    ("Retry-After", "3"), ("Retry-After", "1e309"), ("Retry-After", "-5"), ("Retry-After", "nan"), ("Retry-After", "\xe9"),
-    ("Retry-After", "Wed, 21 Oct 2099 07:28:00 GMT"), ("Retry-After", "Wed, 99 Oct 20999 07:28:00 GMT"),
-    ("Retry-After", "Mon, 01 Jan 0001 00:00:00 +2359"), ("Retry-After", "1 Jan 1 0:0:0 +99999999"), ("Retry-After", SECRET),
-    ("Retry-After", "9" * 400), ("Retry-After", "Fri, 31 Dec 9999 23:59:59 -1200"), ("Retry-After", "2 Jan 70"),
-    ("Set-Cookie", "a=b; Path=/"), ("Set-Cookie", "a=\xe9\xff; Domain=.127.0.0.1; expires=never"), ("Set-Cookie", "=;;=,;"),
-    ("Set-Cookie", f"token={SECRET}; max-age=99999999999999999999"), ("Set-Cookie", "x; version=1; port=\"a,b\""),
-    ("Set-Cookie2", "a=b; Version=\xb2; Max-Age=\xb3"), ("Set-Cookie", "a=b; expires=Mon, 99-Foo-9999999 99:99:99 GMT"),
-    ("X-Request-ID", "\xfcber"), ("X-Echo", SECRET), ("WWW-Authenticate", f"Bearer {SECRET}"), ("X-Long", "y" * 3000),
-    ("Content-Language", "\x80"), ("Vary", "Origin"), ("Allow", "GET"), ("Date", "never"), ("Link", "<"), ("X-Empty", ""),
-    ("Content-Disposition", "attachment; filename*=\xe9''x"), ("Alt-Svc", "h3=\":443\""), ("Refresh", "0; url=javascript:"),
-)  # fmt: skip
+    ("Retry-After", "3"),
+    ("Retry-After", "1e309"),
+    ("Retry-After", "-5"),
+    ("Retry-After", "nan"),
+    ("Retry-After", "\xe9"),
+    ("Retry-After", "Wed, 21 Oct 2099 07:28:00 GMT"),
+    ("Retry-After", "Wed, 99 Oct 20999 07:28:00 GMT"),
+    ("Retry-After", "Mon, 01 Jan 0001 00:00:00 +2359"),
+    ("Retry-After", "1 Jan 1 0:0:0 +99999999"),
+    ("Retry-After", SECRET),
+    ("Retry-After", "9" * 400),
+    ("Retry-After", "Fri, 31 Dec 9999 23:59:59 -1200"),
+    ("Retry-After", "2 Jan 70"),
+    ("Set-Cookie", "a=b; Path=/"),
+    ("Set-Cookie", "a=\xe9\xff; Domain=.127.0.0.1; expires=never"),
+    ("Set-Cookie", "=;;=,;"),
+    ("Set-Cookie", f"token={SECRET}; max-age=99999999999999999999"),
+    ("Set-Cookie", 'x; version=1; port="a,b"'),
+    ("Set-Cookie2", "a=b; Version=\xb2; Max-Age=\xb3"),
+    ("Set-Cookie", "a=b; expires=Mon, 99-Foo-9999999 99:99:99 GMT"),
+    ("X-Request-ID", "\xfcber"),
+    ("X-Echo", SECRET),
+    ("WWW-Authenticate", f"Bearer {SECRET}"),
+    ("X-Long", "y" * 3000),
+    ("Content-Language", "\x80"),
+    ("Vary", "Origin"),
+    ("Allow", "GET"),
+    ("Date", "never"),
+    ("Link", "<"),
+    ("X-Empty", ""),
+    ("Content-Disposition", "attachment; filename*=\xe9''x"),
+    ("Alt-Svc", 'h3=":443"'),
+    ("Refresh", "0; url=javascript:"),
+)
 GOOD_LOCATIONS = ("/elsewhere", "http://127.0.0.1:1/", "https://example.invalid/x?y#z", "", "?q", "//host/x")
 BAD_LOCATIONS = ("http://x:y:z/", "http://[::1", f"http://{SECRET}:port/")
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -112,7 +218,9 @@ class Generator:
 
     def _encode(self, made: Generated) -> None:
         pick = self._random
-        encoding = pick.choice(("gzip", "gzip", "deflate", "gzip, deflate", "x-who", "identity", "br", "zstd", ",", "\xe9"))
+        encoding = pick.choice(
+            ("gzip", "gzip", "deflate", "gzip, deflate", "x-who", "identity", "br", "zstd", ",", "\xe9")
+        )
         if encoding == "gzip" and pick.random() < 0.5:
             made.body = gzip.compress(made.body, 1)
         elif encoding == "deflate" and pick.random() < 0.5:
@@ -132,7 +240,9 @@ class Generator:
             row[pick.choice((*row, "created_at", "detected_labels", "parameters", "who_knows"))] = self._value()
         if pick.random() < 0.3:
             row.pop(pick.choice((*row,)))
-        row["created_at"] = pick.choice(("0001-01-01T00:00:00Z", "2025-12-30T10:00:00.123456789Z", "yesterday", 5, None))
+        row["created_at"] = pick.choice(
+            ("0001-01-01T00:00:00Z", "2025-12-30T10:00:00.123456789Z", "yesterday", 5, None)
+        )
         shape = pick.randrange(4)
         if shape == 0:
             return _dump(row)
@@ -147,7 +257,11 @@ class Generator:
         if shape < 6:
             return self._problem()
         if shape == 6:
-            return b"<html><body><h1>502 Bad Gateway</h1>" + pick.choice((b"", b"\xff", SECRET.encode())) + b"</body></html>"
+            return (
+                b"<html><body><h1>502 Bad Gateway</h1>"
+                + pick.choice((b"", b"\xff", SECRET.encode()))
+                + b"</body></html>"
+            )
         if shape == 7:
             return b""
         if shape == 8:
@@ -161,12 +275,17 @@ class Generator:
             nest = opening * depth + b"1" + (closing * depth if pick.random() < 0.7 else b"")
             return nest if pick.random() < 0.5 else b'{"title":"t","type":"conflict","nest":%b}' % nest
         if shape == 11:
-            return pick.choice((b"NaN", b"null", b"[]", b"1e999", b"-0", b"true", b'"text"', b"{", b"9" * 5000, b'{"a":NaN}'))
+            return pick.choice(
+                (b"NaN", b"null", b"[]", b"1e999", b"-0", b"true", b'"text"', b"{", b"9" * 5000, b'{"a":NaN}')
+            )
         if shape == 12:
             return b"\xef\xbb\xbf" + self._problem()
         if shape == 13:
-            return self._problem().decode("utf-8", "surrogatepass").encode("utf-16" if pick.random() < 0.5 else "utf-32",
-                                                                         "surrogatepass")  # fmt: skip
+            return (
+                self._problem()
+                .decode("utf-8", "surrogatepass")
+                .encode("utf-16" if pick.random() < 0.5 else "utf-32", "surrogatepass")
+            )
         if shape == 14:
             return b'{"status":"unhealthy","database":"unreachable","error":"dial tcp "x": \n refused"}'
         return _dump(self._value())
@@ -194,10 +313,31 @@ class Generator:
 
     def _value(self) -> Any:
         pick = self._random
-        return pick.choice((
-            None, True, 0, -1, 1.5, 10**50, 1e300, "", "text", [], {}, [None], {"a": [{"b": None}]}, "\ud83d", "\x00",
-            {"_schema": 1, "self": 2}, [[[[[[]]]]]], pick.choice(TEXTS), pick.choice(string.printable), IDENTITY, {"": ""},
-        ))  # fmt: skip
+        return pick.choice(
+            (
+                None,
+                True,
+                0,
+                -1,
+                1.5,
+                10**50,
+                1e300,
+                "",
+                "text",
+                [],
+                {},
+                [None],
+                {"a": [{"b": None}]},
+                "\ud83d",
+                "\x00",
+                {"_schema": 1, "self": 2},
+                [[[[[[]]]]]],
+                pick.choice(TEXTS),
+                pick.choice(string.printable),
+                IDENTITY,
+                {"": ""},
+            )
+        )
 
 
 def _dump(value: Any) -> bytes:

@@ -289,9 +289,7 @@ def fault(data: bytes, kind: type[KubernautError], status: int) -> Row:
 
 def success(make: Callable[[int], bytes], outcome: Outcome) -> Row:
     """An unreadable success, with the status that each operation documents."""
-    return Row(
-        make(0), (ResponseDecodeError, outcome, 201), (ResponseDecodeError, outcome, 200)
-    )
+    return Row(make(0), (ResponseDecodeError, outcome, 201), (ResponseDecodeError, outcome, 200))
 
 
 def redirect(location: str) -> bytes:
@@ -310,9 +308,7 @@ ANSWERS = {
     "304": both(b"HTTP/1.1 304 Not Modified\r\n\r\n", APIError, Outcome.REFUSED, 304),
     "302 to a port of letters": both(redirect("http://x:y:z/"), *UNREADABLE_REDIRECT),
     "307 to an open bracket": both(answer("307 Go", b"", "", "Location: http://[::1"), *UNREADABLE_REDIRECT),
-    "302 with the type of a conflict": both(
-        problem(302, "conflict"), APIError, Outcome.REFUSED, 302
-    ),
+    "302 with the type of a conflict": both(problem(302, "conflict"), APIError, Outcome.REFUSED, 302),
     "400": both(problem(400, "bad-request"), BadRequestError, Outcome.REFUSED, 400),
     "400 immutable": both(problem(400, "immutable-field-violation"), ImmutableFieldError, Outcome.REFUSED, 400),
     "400 of HTML": both(answer(400, HTML, "text/html"), BadRequestError, Outcome.REFUSED, 400),
