@@ -94,8 +94,8 @@ PREFIXES = (
     "/",
 )
 FINDINGS = (
-    'request body has an error: doesn\'t match schema #/x: Error at "/labels/severity": value is not one of the allowed '
-    'values\nSchema:\n  {"enum": []}\n\nValue:\n  "x"\n | Error at "/name": minimum string length is 1'
+    'request body has an error: doesn\'t match schema #/x: Error at "/labels/severity": value is not one of the '
+    'allowed values\nSchema:\n  {"enum": []}\n\nValue:\n  "x"\n | Error at "/name": minimum string length is 1'
 )
 TEXTS = (
     "Workflow Already Exists",
