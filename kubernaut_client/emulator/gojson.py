@@ -178,8 +178,8 @@ def _refuse_constant(name: str) -> object:
 
 
 def _integer(digits: str) -> int | float:
-    # int() refuses very long texts, and no schema tells such a number from the largest float.
-    return int(digits) if len(digits) < 400 else _float(digits)
+    # The service's validator sees every number as a 64-bit float; only what may be an int64 is worth more.
+    return int(digits) if len(digits) < 19 else _float(digits)
 
 
 def _float(digits: str) -> float:

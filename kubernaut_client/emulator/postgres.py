@@ -67,11 +67,13 @@ class PostgresServer:
             OSError: The server didn't come up; the text says why.
         """
         answer = self._read_line()
-        if not answer.startswith("ready "):
+        if answer.startswith("directory "):
+            self._directory = answer.removeprefix("directory ")
+            answer = self._read_line()
+        if answer != "ready":
             reason = answer.removeprefix("error ") or self._complaint()
             self.stop()
             raise OSError(f"PostgreSQL did not start: {reason}")
-        self._directory = answer.removeprefix("ready ")
         return self._directory
 
     def down(self) -> None:

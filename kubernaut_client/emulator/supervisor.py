@@ -5,8 +5,8 @@ so that it starts in a few milliseconds and has one thread. It makes a directory
 the lines `down`, `up` and `stop` on its standard input, and ends when its parent is gone, however the parent died.
 Whatever the reason, postgres is stopped and the directory is removed before it exits.
 
-It answers on standard output, one line each: `ready DIR`, `down`, `up`, or `error TEXT`. What the server is used for,
-its tables and its connections are the business of the parent.
+It answers on standard output, one line each: `directory PATH`, `ready`, `down`, `up`, or `error TEXT`. What the server
+is used for, its tables and its connections are the business of the parent.
 
 Called as: supervisor.py PARENT_PID INSTALLATION LIBRARIES TEMPORARY_DIRECTORY...
 """
@@ -39,6 +39,7 @@ INITDB_OPTIONS = (
     "--no-locale",
     "--username=postgres",
     "--no-instructions",
+    "--set=dynamic_shared_memory_type=mmap",
 )
 
 # Nothing here survives the process, so all that buys durability is off. Connections come over the socket only.
@@ -278,9 +279,11 @@ class Server:
             if not process.await_end(self._parent, _START_SECONDS):
                 raise SupervisorError(f"initdb did not finish within {_START_SECONDS:g} s")
         except BaseException:
-            # initdb runs its steps through a shell; all of them are in its process group.
-            process.send(signal.SIGKILL, group=True)
-            process.await_end(None, _STOP_SECONDS)
+            # Cut short, it would leave a System V segment behind; it is done in a moment anyway. Killed, if it must be,
+            # with its whole group, as it runs its steps through a shell.
+            if not process.await_end(None, _STOP_SECONDS):
+                process.send(signal.SIGKILL, group=True)
+                process.await_end(None, _STOP_SECONDS)
             raise
         if process.status != 0:
             raise SupervisorError(f"initdb failed with status {process.status}: {self._last_words()}")
@@ -289,7 +292,9 @@ class Server:
         """Run postgres and return when it takes connections."""
         if self._process is not None and not self._process.ended():
             return
-        arguments = [os.path.join(self._binaries, "postgres"), "-D", self._data, "-k", self._directory]
+        # The setting is a list, in which a directory is quoted like an identifier.
+        sockets = '"{}"'.format(self._directory.replace('"', '""'))
+        arguments = [os.path.join(self._binaries, "postgres"), "-D", self._data, "-k", sockets]
         for name, value in SERVER_OPTIONS.items():
             arguments += ["-c", f"{name}={value}"]
         self._process = Child(arguments, self._log, self._account, self._library)
@@ -353,6 +358,9 @@ def _make_directory(candidates: list[str], account: Account) -> str:
     """Make the directory under the first candidate that the socket's path fits into and that the user can reach."""
     reasons: list[str] = []
     for candidate in candidates:
+        if "," in candidate:
+            reasons.append(f"{candidate}: a comma separates hosts in connection strings")
+            continue
         size = len(os.fsencode(os.path.join(candidate, "x" * DIRECTORY_LENGTH, SOCKET_NAME)))
         if size > LONGEST_SOCKET_PATH:
             reasons.append(f"{candidate}: too long for a socket path, which may have {LONGEST_SOCKET_PATH} bytes")
@@ -479,6 +487,7 @@ def main(arguments: list[str]) -> int:
                 return 1
             account = Account()
             directory = _make_directory(candidates, account)
+            _say(f"directory {directory}")
             if account.can(lambda: _reachable(installation, libraries)):
                 binaries = os.path.join(installation, "bin")
             else:
@@ -486,7 +495,7 @@ def main(arguments: list[str]) -> int:
             server = Server(directory, binaries, account, parent)
             server.create()
             server.start()
-            _say(f"ready {directory}")
+            _say("ready")
             _obey(parent, server)
         except SupervisorError as error:
             _say(f"error {error}")

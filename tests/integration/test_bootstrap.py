@@ -106,9 +106,18 @@ def test_ensure_never_raises_a_conflict(service: tuple[Any, Emulator]) -> None:
         assert client.workflows.ensure(workflow("a")).action == "unchanged", "the second look could read it"
         emulator.fault("listWorkflowVersions", **answer)
         emulator.fault("listWorkflowVersions", status=500, body={"title": "x"}, count=2)
-    with pytest.raises(InternalServerError):
+    with pytest.raises(InternalServerError) as fault:
         client.workflows.ensure(workflow("a"))
+    assert (fault.value.operation, fault.value.outcome) != ("createWorkflow", Outcome.NOT_SENT)
     emulator.clear_faults()
+    if emulator.build == "2025-12-30":
+        emulator.fault("createWorkflow", drop="before")
+        emulator.fault("listWorkflowVersions", **answer)
+        emulator.fault("listWorkflowVersions", status=500, body={"title": "x"}, count=2)
+        with pytest.raises(InternalServerError) as lost:
+            client.workflows.ensure(workflow("a"))
+        assert (lost.value.operation, lost.value.outcome) == ("createWorkflow", Outcome.UNKNOWN)
+        emulator.clear_faults()
     conflict = {"type": "https://kubernaut.ai/problems/conflict", "title": "Conflict", "status": 409}
     emulator.fault("createWorkflow", status=409, body=conflict)
     with pytest.raises(APIError) as caught:

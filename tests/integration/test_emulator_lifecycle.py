@@ -183,7 +183,7 @@ def test_missing_package(missing: str) -> None:
         assert missing in run.stdout
 
 
-@pytest.mark.parametrize("name", ["with space, quote's", 'double"quote, back\\slash', "ünï %41 $HOME;x"])
+@pytest.mark.parametrize("name", ["with space and quote's", 'double"quote" back\\slash', "ünï %41 $HOME;x"])
 def test_odd_temporary_directory(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as outer:
         Path(outer).chmod(0o755)
@@ -197,8 +197,9 @@ def test_odd_temporary_directory(name: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert list(place.iterdir()) == []
 
 
-def test_temporary_directory_too_long_for_a_socket(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    place = tmp_path / ("x" * 100)
+@pytest.mark.parametrize("name", ["x" * 100, "a,b"], ids=["too long", "comma"])
+def test_temporary_directory_that_no_socket_fits(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place = tmp_path / name
     place.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(place))
     with Emulator() as emulator:

@@ -94,6 +94,12 @@ def scripts() -> Iterator[list[Script]]:
         script.close()
 
 
+def orphans(wanted: set[str]) -> set[str]:
+    """Those of some System V segments that no process uses."""
+    lines = [line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    return {fields[1] for fields in lines if fields[1] in wanted and fields[6] == "0"}
+
+
 def segments() -> set[str]:
     """The ids of all System V shared memory segments."""
     return {line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]}
@@ -126,6 +132,7 @@ def test_killed_process_leaves_nothing_behind(number: int, place: Path, scripts:
 
 @pytest.mark.parametrize("stage", ["supervisor", "directory", "initdb", "postgres"])
 def test_killed_while_it_starts(stage: str, place: Path, scripts: list[Script]) -> None:
+    files, before = set(os.listdir("/dev/shm")), segments()
     script = Script(STARTED_IN_A_THREAD, place)
     scripts.append(script)
     supervisor = script.supervisor()
@@ -142,6 +149,9 @@ def test_killed_while_it_starts(stage: str, place: Path, scripts: list[Script]) 
     script.kill()
     assert [process.ended() for process in (supervisor, *below)] == [True] * (len(below) + 1)
     assert list(place.iterdir()) == []
+    # Others may be at work on this machine; what they have just now is gone in a moment, what we lost would stay.
+    eventually(lambda: not orphans(segments() - before))
+    assert not [name for name in set(os.listdir("/dev/shm")) - files if name.startswith("PostgreSQL.")]
     for process in (supervisor, *below):
         process.close()
 

@@ -12,6 +12,7 @@ from kubernaut_client import (
     InternalServerError,
     InvalidRequestError,
     NotFoundError,
+    RequestTimeoutError,
     ResponseDecodeError,
     RetryPolicy,
 )
@@ -109,6 +110,20 @@ def test_gateway_in_front_of_a_dropped_connection(client: Any, emulator: Emulato
     assert caught.value.inferred
 
 
+@pytest.mark.parametrize("body", [{"status": "UP"}, {"status": "unhealthy"}, {}])
+def test_health_in_other_words_is_no_health(client: Any, emulator: Emulator, body: Any) -> None:
+    emulator.fault("healthCheck", status=200, body=body, headers={"Content-Type": "application/json"}, count=None)
+    with pytest.raises(ConnectionDroppedError):
+        client.workflows.get(uuid4())
+
+
+def test_two_symptoms_are_an_outage(client: Any, emulator: Emulator) -> None:
+    once = client.with_options(retry=RetryPolicy(attempts=1))
+    emulator.fault("getWorkflowByID", status=503, body="upstream connect error")
+    with pytest.raises(ConnectionDroppedError):
+        once.workflows.get(uuid4())
+
+
 def test_real_404(client: Any, emulator: Emulator) -> None:
     problem = {"type": "https://kubernaut.ai/problems/not-found", "title": "Not Found", "status": 404, "detail": "gone"}
     emulator.fault("getWorkflowByID", status=404, body=problem)
@@ -189,6 +204,24 @@ def test_list_while_rows_arrive(client: Any, emulator: Emulator) -> None:
             client.workflows.create(workflow(f"new{len(seen)}"))
     assert len(seen) == len(set(seen))
     assert {f"w{number}" for number in range(6)} <= set(seen)
+
+
+def test_walks_without_a_total(client: Any, emulator: Emulator) -> None:
+    """A page without total isn't the last one, and one that brings nothing new is."""
+    row = {**workflow("a"), "workflow_id": str(uuid4()), "is_latest_version": True}
+    answer = {"status": 200, "headers": {"Content-Type": "application/json"}}
+    emulator.fault("listWorkflows", body={"workflows": [row]}, **answer)
+    emulator.fault("listWorkflows", body={"workflows": [{**row, "workflow_id": str(uuid4())}]}, **answer)
+    emulator.fault("listWorkflows", body={"workflows": []}, **answer)
+    assert len(list(client.workflows.list())) == 2
+    emulator.fault("listWorkflows", body={"workflows": [row]}, count=None, **answer)
+    assert len(list(client.workflows.list())) == 1
+
+
+def test_names_with_a_slash_keep_to_the_deadline(client: Any, emulator: Emulator) -> None:
+    emulator.fault("listWorkflows", stall="before", count=None)
+    with pytest.raises(RequestTimeoutError):
+        client.workflows.versions("a/b", deadline=0.5)
 
 
 def test_list_hands_out_the_good_rows_before_it_names_the_bad(client: Any, emulator: Emulator) -> None:

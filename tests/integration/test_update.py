@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from kubernaut_client import (
+    APIError,
     ConnectionDroppedError,
     InternalServerError,
     InvalidRequestError,
@@ -77,14 +78,17 @@ def test_404_in_an_outage(client: Any, emulator: Emulator) -> None:
         client.workflows.disable(row.workflow_id)
     assert caught.value.operation == "disableWorkflow"
     assert [attempt.status for attempt in caught.value.history] == [404, 500]
+    assert caught.value.outcome is Outcome.REFUSED
 
 
 def test_404_again_and_again(client: Any, emulator: Emulator) -> None:
     row = client.workflows.create(workflow("a"))
     emulator.fault("updateWorkflow", status=404, body=NOT_FOUND, count=None)
-    with pytest.raises(NotFoundError) as caught:
+    with pytest.raises(APIError) as caught:
         client.workflows.update(row.workflow_id, status="archived")
-    assert not caught.value.inferred
+    assert not isinstance(caught.value, NotFoundError), "the row is there"
+    assert (caught.value.status, caught.value.outcome) == (404, Outcome.REFUSED)
+    assert len(emulator.writes) == 1 + QUICK.attempts
     assert disabled(emulator)[0] == "active"
 
 
@@ -107,6 +111,17 @@ def test_always_lost(client: Any, emulator: Emulator) -> None:
     row = client.workflows.create(workflow("a"))
     emulator.fault("disableWorkflow", drop="before", count=None)
     with pytest.raises(ConnectionDroppedError) as caught:
+        client.workflows.disable(row.workflow_id)
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+def test_the_look_up_does_not_decide_what_the_patch_did(client: Any, emulator: Emulator) -> None:
+    """Lost, then a 404 that was a failed look-up, then a look that fails: it may have been carried out."""
+    row = client.workflows.create(workflow("a"))
+    emulator.fault("disableWorkflow", drop="before")
+    emulator.fault("disableWorkflow", status=404, body=NOT_FOUND)
+    emulator.fault("getWorkflowByID", status=500, body={"title": "x"}, skip=1)
+    with pytest.raises(InternalServerError) as caught:
         client.workflows.disable(row.workflow_id)
     assert caught.value.outcome is Outcome.UNKNOWN
 
