@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def _checked(timeout: object, retry: object, on_call: object) -> None:
-    seconds("timeout", timeout, config.TIMEOUT_LIMIT)
+    seconds("timeout", timeout)
     if not isinstance(retry, RetryPolicy):
         raise ConfigurationError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
     if on_call is not None and not callable(on_call):
@@ -37,7 +37,7 @@ def _checked(timeout: object, retry: object, on_call: object) -> None:
 
 def _headers(given: Mapping[str, str] | None, token: config.TokenSource) -> dict[str, str]:
     headers = config.headers(given)
-    if token.present and any(name.lower() == "authorization" for name in headers):
+    if token.present and "authorization" in headers:
         raise ConfigurationError("headers: Authorization is set by token; give one of them")
     return headers
 
@@ -80,6 +80,16 @@ class _Shared(Generic[OptionsT]):
         _checked(**changed)
         changed["headers"] = {**options.headers, **_headers(headers, options.session.token)}
         return changed
+
+
+class _OtherColour:
+    """Stands where the generated client would otherwise make a connection of its own, without token and timeout."""
+
+    def __init__(self, client: str) -> None:
+        self._client = client
+
+    def request(self, **_: Any) -> Any:
+        raise ConfigurationError(f"raw: this function needs the raw client of {self._client}")
 
 
 class DataStorageClient(_Shared[Options]):
@@ -143,8 +153,8 @@ class DataStorageClient(_Shared[Options]):
         `create_workflow.sync_detailed(client=client.raw, body=...)`. What an unknown outcome came to isn't settled, and
         a 2xx is decoded by the generated code.
         """
-        raw = RawClient(self.base_url)
-        return raw.set_httpx_client(cast("Any", Raw(self._options)))
+        raw = RawClient(self.base_url).set_httpx_client(cast("Any", Raw(self._options)))
+        return raw.set_async_httpx_client(cast("Any", _OtherColour("AsyncDataStorageClient")))
 
     def wait_until_ready(self, timeout: float = 60.0) -> HealthStatus:
         """Ask `/health/ready` until it says so, for up to `timeout` seconds; then `RequestTimeoutError`."""
@@ -213,8 +223,8 @@ class AsyncDataStorageClient(_Shared[AsyncOptions]):
     @cached_property
     def raw(self) -> RawClient:
         """As `DataStorageClient.raw`, for the generated `asyncio` and `asyncio_detailed` functions."""
-        raw = RawClient(self.base_url)
-        return raw.set_async_httpx_client(cast("Any", AsyncRaw(self._options)))
+        raw = RawClient(self.base_url).set_async_httpx_client(cast("Any", AsyncRaw(self._options)))
+        return raw.set_httpx_client(cast("Any", _OtherColour("DataStorageClient")))
 
     async def wait_until_ready(self, timeout: float = 60.0) -> HealthStatus:
         """Ask `/health/ready` until it says so, for up to `timeout` seconds; then `RequestTimeoutError`."""

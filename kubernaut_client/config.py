@@ -22,8 +22,6 @@ from . import __version__
 from .errors import ConfigurationError, KubernautError, explain
 from .problems import shown
 
-TIMEOUT_LIMIT = 86400.0
-
 Token = str | Callable[[], str]
 AsyncToken = str | Callable[[], str | Awaitable[str]]
 
@@ -53,7 +51,7 @@ def base_url(given: object) -> str:
         parts = urlsplit(given)
         port = parts.port
     except ValueError:
-        raise ConfigurationError(f"{source} is not a URL{quoted}") from None
+        raise ConfigurationError(f"{source} is not a URL: its port must be a number up to 65535") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"{source} must not contain credentials: pass them as token= or in headers=")
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -72,20 +70,26 @@ def base_url(given: object) -> str:
     return f"{parts.scheme}://{ascii_host}{f':{port}' if port is not None else ''}{parts.path.rstrip('/')}"
 
 
-def headers(given: Mapping[str, str] | None, name: str = "headers") -> dict[str, str]:
-    """Headers for every request; those that this package or HTTP itself sets are refused."""
+def headers(given: Mapping[str, str] | None) -> dict[str, str]:
+    """Headers for every request, names in lower case; those that this package or HTTP itself sets are refused."""
     if given is not None and not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"{name} must be a mapping of names to values, not {type(given).__name__}")
+        raise ConfigurationError(f"headers must be a mapping of names to values, not {type(given).__name__}")
     checked: dict[str, str] = {}
     for key, value in (given or {}).items():
         if not isinstance(key, str) or not _HEADER_NAME.fullmatch(key):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"{name}: {shown(key)} is not a header name")
+            raise ConfigurationError(f"headers: {shown(key)} is not a header name")
         if key.lower() in _RESERVED:
-            raise ConfigurationError(f"{name}: {key} is set by the client itself")
+            raise ConfigurationError(f"headers: {key} is set by the client itself")
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(f"{name}: the value of {key} must be printable ASCII on one line")
-        checked[key] = value
+            raise ConfigurationError(f"headers: the value of {key} must be printable ASCII on one line")
+        checked[key.lower()] = value
     return checked
+
+
+def secrets(headers: Mapping[str, str]) -> list[str]:
+    """The values of headers that are there to authenticate."""
+    words = ("auth", "cookie", "key", "token", "secret")
+    return [value for name, value in headers.items() if len(value) > 3 and any(word in name for word in words)]
 
 
 def user_agent(httpx_version: str) -> str:
@@ -233,7 +237,8 @@ class TLS:
 
     With a context of the caller's own nothing is loaded. Else the system's certificate authorities, or those of
     KUBERNAUT_CA_FILE, are trusted, and KUBERNAUT_CLIENT_CERT with KUBERNAUT_CLIENT_KEY is the client's certificate.
-    A new certificate is used from the next handshake on; while a rotation is half done the old one stays in use.
+    A new certificate is used from the next handshake on; while a rotation is half done the old one stays in use. New
+    authorities are added to the old ones, which are trusted for as long as the client lives.
     """
 
     def __init__(self, given: ssl.SSLContext | None) -> None:
@@ -248,8 +253,7 @@ class TLS:
         self.context = given
         if given is None:
             try:
-                self.context = ssl.create_default_context(cafile=self._ca)
-                self._load()
+                self.context = self._load()
             except (OSError, ValueError) as error:
                 names = "KUBERNAUT_CA_FILE, KUBERNAUT_CLIENT_CERT or KUBERNAUT_CLIENT_KEY"
                 raise ConfigurationError(f"{names} can't be loaded: {explain(error)}") from error
@@ -257,17 +261,21 @@ class TLS:
     def refresh(self) -> None:
         """Load the files again if one of them changed."""
         try:
-            if any(file.changed() for file in self._files):
-                self._load()
+            if self._files and any(file.changed() for file in self._files):
+                self._load(self.context)
         except (OSError, ValueError):
             for file in self._files:
                 file.forget()
 
-    def _load(self) -> None:
+    def _load(self, into: ssl.SSLContext | None = None) -> ssl.SSLContext:
+        """A context from the files, or `into` with what they hold now; left as it was if they don't fit together."""
         for file in self._files:
             file.changed()
-        if self.context and self._ca:
-            self.context.load_verify_locations(self._ca)
-        if self.context and self._cert:
-            # Without a callback OpenSSL would ask the terminal for the pass phrase of an encrypted key, and wait.
-            self.context.load_cert_chain(self._cert, self._key, password=lambda: "")
+        context = ssl.create_default_context(cafile=self._ca)
+        for each in (context, into):
+            if each and self._ca:
+                each.load_verify_locations(self._ca)
+            if each and self._cert:
+                # Without a callback OpenSSL would ask the terminal for the pass phrase of an encrypted key, and wait.
+                each.load_cert_chain(self._cert, self._key, password=lambda: "")
+        return context

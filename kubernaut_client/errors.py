@@ -73,7 +73,7 @@ class Attempt:
 
     operation: str
     status: int | None
-    outcome: Outcome | None
+    outcome: Outcome
     error: str | None
     delay: float
     elapsed: float
@@ -181,8 +181,9 @@ class ConnectionDroppedError(TransportError):
 class ResponseDecodeError(KubernautError):
     """A 2xx answer that can't be read.
 
-    APPLIED when it was the documented success status with JSON that is cut or unreadable, else UNKNOWN. `items` holds
-    what else could not be read when a list was walked: its good items have been handed out.
+    APPLIED when it was the documented success status with JSON that is cut or unreadable, else UNKNOWN. `cut` says that
+    the connection ended, or the time was up, in the middle of the body. `items` holds what could not be read when a
+    list was walked: its good items have been handed out.
     """
 
     def __init__(
@@ -193,9 +194,11 @@ class ResponseDecodeError(KubernautError):
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         items: Sequence[str] = (),
+        cut: bool = False,
         **context: Any,
     ) -> None:
         super().__init__(message, **context)
+        self.cut = cut
         self.status = status
         self.headers = dict(headers or {})
         self.body = body
@@ -384,7 +387,7 @@ def error_for(
     """The exception for an answer that isn't a success; `kind` replaces the class that the problem would give."""
     cls = kind or class_for(problem)
     message = f"{problem.status} {problem.summary}"
-    if cls is APIError and problem.status == 404:
+    if problem.status == 404 and not problem.is_document:
         message += "; the path is unknown there: check base_url"
     outcome = Outcome.UNKNOWN if write and problem.status >= 500 else Outcome.REFUSED
     return cls(message, problem=problem, headers=headers, body=body, outcome=outcome)

@@ -18,7 +18,7 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -50,8 +50,8 @@ class Request:
     method: str
     path: str
     params: Mapping[str, Any] | None = None
-    content: bytes | None = None
-    headers: Mapping[str, str] | None = None
+    content: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,19 @@ class Answer:
     """What came back: `headers` with lower-case names, and whether the body is `complete` and decoded."""
 
     status: int
-    headers: dict[str, str]
-    body: bytes
+    headers: dict[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     complete: bool = True
+    cause: Exception | None = field(default=None, repr=False, compare=False)
+    """What cut the body short."""
 
-    def without(self, secret: str | None) -> Answer:
-        """The same answer with a secret blotted out, for services and proxies that quote what they were sent."""
-        if not secret or (secret.encode() not in self.body and not any(secret in v for v in self.headers.values())):
-            return self
-        headers = {name: value.replace(secret, "***") for name, value in self.headers.items()}
-        return replace(self, headers=headers, body=self.body.replace(secret.encode(), b"***"))
+    def without(self, secrets: Iterable[str]) -> Answer:
+        """The same answer with secrets blotted out, for services and proxies that quote what they were sent."""
+        headers, body = dict(self.headers), self.body
+        for secret in secrets:
+            headers = {name: value.replace(secret, "***") for name, value in headers.items()}
+            body = body.replace(secret.encode(), b"***")
+        return replace(self, headers=headers, body=body)
 
 
 class _Attempt:
@@ -206,9 +209,9 @@ class _Base:
         self.base_url = base_url
         self.token = token
         self.headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip, deflate",
-            "User-Agent": config.user_agent(httpx.__version__),
+            "accept": "application/json",
+            "accept-encoding": "gzip, deflate",
+            "user-agent": config.user_agent(httpx.__version__),
             **headers,
         }
         self.drops_unknown_ids_until = 0.0
@@ -224,18 +227,13 @@ class _Base:
             "limits": _LIMITS,
         }
         if self._proxy:
-            try:
-                options["proxy"] = httpx.Proxy(self._proxy)
-            except Exception as error:
-                raise ConfigurationError(
-                    f"the proxy in the environment can't be used: {type(error).__name__}"
-                ) from error
+            options["proxy"] = httpx.Proxy(self._proxy)
         return options
 
     def _arguments(self, request: Request, headers: Mapping[str, str], limit: float) -> dict[str, Any]:
         merged = {**self.headers, **(request.headers or {}), **headers}
         if request.content is not None:
-            merged["Content-Type"] = "application/json"
+            merged["content-type"] = "application/json"
         return {
             "method": request.method,
             "url": self.base_url + request.path,
@@ -245,9 +243,16 @@ class _Base:
             "extensions": {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limit)},
         }
 
-    def _refuse_foreign_process(self, pid: int) -> None:
+    def _check_given(self, client: httpx.Client | httpx.AsyncClient, pid: int) -> None:
         if pid != os.getpid():
             raise ConfigurationError("http_client was made in another process: make a client of its own after fork()")
+        if client.is_closed:
+            raise ConfigurationError("http_client is closed")
+
+    def _unusable(self, error: Exception) -> ConfigurationError:
+        """For a transport that can't be made; the proxy's URL, which may hold credentials, isn't shown."""
+        what = "the proxy in the environment" if self._proxy else "the HTTP transport"
+        return ConfigurationError(f"{what} can't be used: {type(error).__name__}")
 
 
 def _own_client_options() -> dict[str, Any]:
@@ -300,20 +305,23 @@ class Session(_Base):
             built = httpx.Request(**arguments) if own else client.build_request(**arguments)
             response = client.send(built, stream=True, follow_redirects=False)
             chunks: list[bytes] = []
-            complete = True
+            cause: Exception | None = None
             try:
                 for chunk in response.iter_bytes():
                     chunks.append(chunk)
                     attempt.left(httpcore.ReadTimeout)
             # The status line is here: whatever cuts the body short, the answer stands.
-            except Exception:  # noqa: BLE001 - see above
-                complete = False
+            except Exception as error:  # noqa: BLE001 - see above
+                cause = error
             finally:
                 response.close()
-            return Answer(response.status_code, dict(response.headers), b"".join(chunks), complete)
+            return Answer(response.status_code, dict(response.headers), b"".join(chunks), cause is None, cause)
+        except httpx.HTTPStatusError as error:
+            return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:
-            failure = _transport_error(error, attempt, own, self.base_url, limit)
+            unsent = built is None or (own and not attempt.sent)
+            failure = _transport_error(error, attempt, unsent, own, self.base_url, limit)
             if built is not None:
                 built.headers = httpx.Headers()
             raise failure from error
@@ -333,7 +341,7 @@ class Session(_Base):
         if self.closed:
             raise ConfigurationError("this client is closed")
         if self._given is not None:
-            self._refuse_foreign_process(self._pid)
+            self._check_given(self._given, self._pid)
             return self._given
         if self._tls:
             self._tls.refresh()
@@ -345,7 +353,10 @@ class Session(_Base):
         return client
 
     def _make(self) -> httpx.Client:
-        transport = httpx.HTTPTransport(**self._transport_options())
+        try:
+            transport = httpx.HTTPTransport(**self._transport_options())
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+            raise self._unusable(error) from None
         pool = cast("Any", transport)._pool
         pool._network_backend = _Backend(pool._network_backend)
         return httpx.Client(transport=transport, **_own_client_options())
@@ -369,7 +380,8 @@ class AsyncSession(_Base):
         self._pid = os.getpid()
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[int, httpx.AsyncClient]] = WeakKeyDictionary()
         self.closed = False
-        self._transport_options()
+        if http_client is None:
+            self._make()  # so that what can't be used is refused here, as in the synchronous session
 
     async def authorization(self) -> str | None:
         return await self.token.aget()
@@ -391,20 +403,23 @@ class AsyncSession(_Base):
             built = httpx.Request(**arguments) if own else client.build_request(**arguments)
             response = await client.send(built, stream=True, follow_redirects=False)
             chunks: list[bytes] = []
-            complete = True
+            cause: Exception | None = None
             try:
                 async for chunk in response.aiter_bytes():
                     chunks.append(chunk)
                     attempt.left(httpcore.ReadTimeout)
             # The status line is here: whatever cuts the body short, the answer stands.
-            except Exception:  # noqa: BLE001 - see above
-                complete = False
+            except Exception as error:  # noqa: BLE001 - see above
+                cause = error
             finally:
                 await response.aclose()
-            return Answer(response.status_code, dict(response.headers), b"".join(chunks), complete)
+            return Answer(response.status_code, dict(response.headers), b"".join(chunks), cause is None, cause)
+        except httpx.HTTPStatusError as error:
+            return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:
-            failure = _transport_error(error, attempt, own, self.base_url, limit)
+            unsent = built is None or (own and not attempt.sent)
+            failure = _transport_error(error, attempt, unsent, own, self.base_url, limit)
             if built is not None:
                 built.headers = httpx.Headers()
             raise failure from error
@@ -424,7 +439,7 @@ class AsyncSession(_Base):
         if self.closed:
             raise ConfigurationError("this client is closed")
         if self._given is not None:
-            self._refuse_foreign_process(self._pid)
+            self._check_given(self._given, self._pid)
             return self._given
         if self._tls:
             self._tls.refresh()
@@ -439,28 +454,37 @@ class AsyncSession(_Base):
         return client
 
     def _make(self) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(**self._transport_options())
+        try:
+            transport = httpx.AsyncHTTPTransport(**self._transport_options())
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+            raise self._unusable(error) from None
         pool = cast("Any", transport)._pool
         pool._network_backend = _AsyncBackend(pool._network_backend)
         return httpx.AsyncClient(transport=transport, **_own_client_options())
 
 
-_NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
-)
+# Not InvalidURL, which httpx also raises for a Location that it can't join, after the request was sent.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 
-def _transport_error(error: Exception, attempt: _Attempt, own: bool, base_url: str, limit: float) -> TransportError:
+def _raised_by_hook(error: httpx.HTTPStatusError) -> Answer:
+    """The answer behind `raise_for_status` in an event hook of a caller's client."""
+    response = error.response
+    try:
+        body = response.content
+    except httpx.ResponseNotRead:
+        return Answer(response.status_code, dict(response.headers), b"", complete=False)
+    return Answer(response.status_code, dict(response.headers), body)
+
+
+def _transport_error(
+    error: Exception, attempt: _Attempt, unsent: bool, own: bool, base_url: str, limit: float
+) -> TransportError:
     """What an exception of httpx, or of anything below it, says of the request.
 
     Over our own backend it is known whether a byte was written; over a caller's client only what its exception says.
     """
-    unsent = isinstance(error, _NEVER_SENT) or (own and not attempt.sent)
+    unsent = unsent or isinstance(error, _NEVER_SENT)
     outcome = Outcome.NOT_SENT if unsent else Outcome.UNKNOWN
     if isinstance(error, httpx.TimeoutException | httpcore.TimeoutException | TimeoutError):
         doing = "waiting for a connection" if unsent else "waiting for the answer"
@@ -484,8 +508,7 @@ def _cause(error: Exception) -> str:
 
 def as_httpx(answer: Answer, request: Request, base_url: str) -> httpx.Response:
     """An answer as the generated client expects it."""
-    headers = {
-        k: v for k, v in answer.headers.items() if k not in ("content-encoding", "content-length", "transfer-encoding")
-    }
+    framing = ("content-encoding", "content-length", "transfer-encoding")
+    headers = [(k.encode(), v.encode("utf-8", "replace")) for k, v in answer.headers.items() if k not in framing]
     asked = httpx.Request(request.method, base_url + request.path)
     return httpx.Response(answer.status, headers=headers, content=answer.body, request=asked)

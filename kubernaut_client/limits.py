@@ -16,6 +16,8 @@ from math import isfinite
 from typing import Any, Protocol, cast, runtime_checkable
 from uuid import UUID
 
+from kubernaut_datastorage.types import Unset
+
 from .errors import InvalidRequestError
 from .problems import one_line, shown
 
@@ -29,6 +31,8 @@ PAGE_LIMIT = 1000
 
 _INTEGER_MAX = 2**31 - 1  # PostgreSQL INTEGER
 _DEPTH_LIMIT = 100
+# Ours: it keeps a structure that holds itself many times over from being written out.
+_VALUES_LIMIT = 1_000_000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -42,6 +46,8 @@ class Findings:
     """What is wrong with one input: (field path, reason) pairs in the order of the table."""
 
     found: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    values: int = 0
+    """JSON values seen in free-form members."""
 
     def add(self, path: str, reason: str) -> None:
         self.found.append((path, reason))
@@ -64,15 +70,17 @@ def text(most: int | None = None, least: int = 0, choices: Sequence[str] = ()) -
     def check(value: object, path: str, findings: Findings) -> object:
         if not isinstance(value, str):
             findings.add(path, f"must be a string, not {type(value).__name__}")
-        elif choices and value not in choices:
-            findings.add(path, f"must be one of {', '.join(choices)}, not {shown(str(value))}")
+            return value
+        value = str.__str__(value)  # the text itself: an enum's own str() is its name
+        if choices and value not in choices:
+            findings.add(path, f"must be one of {', '.join(choices)}, not {shown(value)}")
         elif len(value) < least:
             findings.add(path, "must not be empty" if least == 1 else f"must have {least} characters, has {len(value)}")
         elif most is not None and len(value) > most:
             findings.add(path, f"must have at most {most} characters, has {len(value)}")
         elif fault := _unstorable(value):
             findings.add(path, fault)
-        return str(value) if isinstance(value, str) else value
+        return value
 
     return check
 
@@ -154,7 +162,7 @@ def text_lists(value: object, path: str, findings: Findings) -> object:
         findings.add(path, f"must be a mapping of names to lists of strings, not {type(value).__name__}")
         return value
     return {
-        key: texts(item, f"{path}.{key}", findings)
+        str.__str__(cast("str", key)): texts(item, f"{path}.{key}", findings)
         for key, item in cast("Mapping[object, object]", value).items()
         if _key(key, path, findings)
     }
@@ -197,7 +205,8 @@ class Table:
             if name in self.ignored:
                 findings.add(prefix + name, "is set by the service and would not be stored")
             elif name not in self.required and name not in self.optional:
-                findings.add(prefix + str(name), f"is not a field of {self.name}")
+                label = name if isinstance(name, str) else shown(name)  # pyright: ignore[reportUnnecessaryIsInstance]
+                findings.add(prefix + label, f"is not a field of {self.name}")
         return clean
 
     def check(self, value: object) -> dict[str, Any]:
@@ -239,7 +248,7 @@ MANDATORY_LABELS = Table(
 
 
 def _workflow_name(value: object, path: str, findings: Findings) -> object:
-    if value in (".", ".."):
+    if isinstance(value, str) and str.__str__(value) in (".", ".."):
         findings.add(path, "must not be '.' or '..': no URL can name it")
     return text(NAME_LIMIT, 1)(value, path, findings)
 
@@ -325,11 +334,13 @@ def as_mapping(value: object, path: str, findings: Findings) -> Mapping[str, Any
         return cast("Mapping[str, Any]", value)
     if isinstance(value, _Encodable) and not isinstance(value, type):
         try:
-            return value.to_dict()
+            members = cast("object", value.to_dict())
         # A generated model takes any value for any attribute and fails in many ways when it is encoded.
         except Exception as error:  # noqa: BLE001 - see above
             findings.add(path, f"can't be encoded ({type(error).__name__}); is a member of the wrong type?")
             return None
+        if isinstance(members, Mapping):
+            return cast("Mapping[str, Any]", members)
     findings.add(path, f"must be a model or a mapping, not {type(value).__name__}")
     return None
 
@@ -338,11 +349,11 @@ def _argument(rule: Rule, value: object, name: str) -> str:
     findings = Findings()
     clean = rule(value, name, findings)
     findings.raise_first()
-    return str(clean)
+    return cast("str", clean)
 
 
 def _is_unset(value: object) -> bool:
-    return type(value).__name__ == "Unset"
+    return isinstance(value, Unset)
 
 
 def _unstorable(value: str) -> str:
@@ -365,14 +376,19 @@ def _key(key: object, path: str, findings: Findings) -> bool:
 
 
 def _json(value: object, path: str, findings: Findings, depth: int) -> object:
-    if depth > _DEPTH_LIMIT:
+    findings.values += 1
+    if findings.values > _VALUES_LIMIT:
+        if findings.values == _VALUES_LIMIT + 1:
+            findings.add(path, f"must not hold more than {_VALUES_LIMIT} values")
+    elif depth > _DEPTH_LIMIT:
         findings.add(path, f"must not be nested deeper than {_DEPTH_LIMIT} levels")
     elif isinstance(value, str):
         if fault := _unstorable(value):
             findings.add(path, fault)
+        return str.__str__(value)
     elif isinstance(value, Mapping):
         return {
-            key: _json(item, f"{path}.{key}", findings, depth + 1)
+            str.__str__(cast("str", key)): _json(item, f"{path}.{key}", findings, depth + 1)
             for key, item in cast("Mapping[object, object]", value).items()
             if _key(key, path, findings)
         }

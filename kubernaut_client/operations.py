@@ -132,40 +132,54 @@ class Operation(Generic[T]):
 
     def read(self, answer: Answer) -> T:
         """The decoded success, else the exception that the answer is."""
+        decode = self.accept(answer)
+        try:
+            return decode(load_json(answer.body))
+        # The generated models raise whatever their code runs into when a member is missing or of another type.
+        except Exception as error:  # noqa: BLE001 - see above
+            reason = f"{answer.status} whose body can't be read: {_reason(error)}"
+        raise _unreadable(reason, answer, Outcome.APPLIED)
+
+    def accept(self, answer: Answer) -> Callable[[Any], T]:
+        """What decodes the body of a documented success; raises the exception that any other answer is."""
         status, headers, body = answer.status, answer.headers, answer.body
         if not 200 <= status < 300:
             raise error_for(parse(status, body), write=self.write, headers=headers, body=body)
         decode = self.decoders.get(status)
-        reason, outcome = "", Outcome.UNKNOWN
-        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if decode is None:
             expected = " or ".join(map(str, self.decoders))
-            reason = f"{status} where {expected} is documented"
-        elif media_type not in self.media_types:
+            raise _unreadable(f"{status} where {expected} is documented", answer, Outcome.UNKNOWN)
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type not in self.media_types:
             shown = one_line(repr(media_type), 60) if media_type else "no content type"
             reason = f"{status} with {shown} where {self.media_types[0]} is documented; is base_url right?"
-        elif not answer.complete:
-            reason, outcome = f"{status} whose body was cut", Outcome.APPLIED
-        else:
-            try:
-                return decode(load_json(body))
-            # The generated models raise whatever their code runs into when a member is missing or of another type.
-            except Exception as error:  # noqa: BLE001 - see above
-                reason, outcome = f"{status} whose body can't be read: {_reason(error)}", Outcome.APPLIED
-        raise ResponseDecodeError(reason, status=status, headers=headers, body=body, outcome=outcome)
+            raise _unreadable(reason, answer, Outcome.UNKNOWN)
+        if not answer.complete:
+            raise _unreadable(f"{status} whose body was cut", answer, Outcome.APPLIED) from answer.cause
+        return decode
+
+
+def _unreadable(reason: str, answer: Answer, outcome: Outcome) -> ResponseDecodeError:
+    return ResponseDecodeError(
+        reason,
+        status=answer.status,
+        headers=answer.headers,
+        body=answer.body,
+        cut=not answer.complete,
+        outcome=outcome,
+    )
 
 
 @dataclass(frozen=True)
 class Unread(Operation[Answer]):
-    """An operation whose 2xx answers are handed on as they are, for the generated client to decode."""
+    """An operation whose documented successes are handed on as they are, for the generated client to decode."""
 
     @classmethod
     def of(cls, row: Operation[Any]) -> Unread:
         return cls(row.name, row.method, row.path, row.build, row.decoders, row.settlement, row.media_types)
 
     def read(self, answer: Answer) -> Answer:
-        if not answer.complete or not 200 <= answer.status < 300:
-            super().read(answer)
+        self.accept(answer)
         return answer
 
 

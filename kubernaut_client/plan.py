@@ -195,7 +195,7 @@ def _same(name: str, wanted: Any, stored: Any) -> bool:
         return wanted in ("", {})
     if name == "custom_labels":
         return bool(_sets(wanted) == _sets(stored))
-    if name.endswith("_rate") and isinstance(stored, int | float):
+    if name.endswith("_rate") and isinstance(stored, int | float) and 0 <= stored <= 1:
         return bool(abs(wanted - stored) <= RATE_TOLERANCE)
     if name.endswith("_at"):
         return datetime.fromisoformat(str(wanted)) == datetime.fromisoformat(str(stored))
@@ -232,7 +232,7 @@ def _meaningful(labels: dict[str, Any]) -> dict[str, Any]:
         key: value for key, value in labels.items() if key in DETECTED_LABELS.optional and value not in (False, "", [])
     }
     if "failed_detections" in known:
-        known["failed_detections"] = sorted(set(known["failed_detections"]))
+        known["failed_detections"] = sorted(set(map(str, known["failed_detections"])))
     return known
 
 
@@ -257,7 +257,9 @@ def check(workflows: Iterable[object]) -> list[Wanted]:
         members = as_mapping(workflow, "workflow", Findings()) or {}
         name, version = (_shown(members.get(key)) for key in ("workflow_name", "version"))
         try:
-            row = Wanted(name, version, REMEDIATION_WORKFLOW.check(workflow))
+            payload = REMEDIATION_WORKFLOW.check(workflow)
+            name, version = payload["workflow_name"], payload["version"]
+            row = Wanted(name, version, payload)
         except InvalidRequestError as error:
             rows.append(Wanted(name, version, {}, error))
             continue

@@ -10,6 +10,7 @@ from kubernaut_datastorage.models import StoredWorkflow
 
 from .errors import BootstrapError, KubernautError, Outcome
 from .plan import Difference, find, summary
+from .problems import one_line
 
 EnsureAction = Literal["created", "unchanged", "drifted", "demotes"]
 ReportAction = Literal["created", "unchanged", "superseded", "drifted", "demotes", "failed"]
@@ -103,12 +104,15 @@ class BootstrapReport:
         if first.differences:
             why += f" in {', '.join(d.field for d in first.differences[:5])}"
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        outcomes = [row.error.outcome for row in bad if row.error]
-        raise BootstrapError(
-            f"{self}: {first.name!r} version {first.version!r}: {why}{more}",
-            report=self,
-            outcome=Outcome.UNKNOWN if Outcome.UNKNOWN in outcomes else Outcome.REFUSED,
-        )
+        where = f"{one_line(repr(first.name), 80)} version {one_line(repr(first.version), 60)}"
+        raise BootstrapError(f"{self}: {where}: {why}{more}", report=self, outcome=self._outcome(bad))
+
+    def _outcome(self, bad: list[ReportRow]) -> Outcome:
+        """What is known of all writes together: not sent or refused only if that holds for each and none was done."""
+        outcomes = {row.error.outcome for row in bad if row.error} or {Outcome.NOT_SENT}
+        if self.created or not outcomes <= {Outcome.NOT_SENT, Outcome.REFUSED}:
+            return Outcome.UNKNOWN
+        return Outcome.REFUSED if Outcome.REFUSED in outcomes else Outcome.NOT_SENT
 
     def _of(self, action: ReportAction) -> tuple[ReportRow, ...]:
         return tuple(row for row in self.rows if row.action == action)

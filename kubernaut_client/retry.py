@@ -14,9 +14,11 @@ from .errors import (
     ConfigurationError,
     ConnectionDroppedError,
     DatabaseError,
+    InvalidRequestError,
     KubernautError,
     Outcome,
     RequestTimeoutError,
+    ResponseDecodeError,
     TransportError,
     retry_after,
 )
@@ -34,7 +36,7 @@ class RetryPolicy:
     """
 
     attempts: int = 3
-    """Requests of one kind per call, the first included: 1 to 100. What settles an outcome isn't counted."""
+    """Attempts per call, the first included: 1 to 100. Questions that settle what one came to aren't counted."""
     deadline: float = 30.0
     """Seconds for the whole call: more than 0, up to 86400."""
     wait_initial: float = 0.1
@@ -51,7 +53,7 @@ class RetryPolicy:
             )
         for field in fields(self):
             if field.name != "attempts":
-                limit = 86400 if field.name == "deadline" else 3600
+                limit = 86400.0 if field.name == "deadline" else 3600
                 seconds(f"RetryPolicy.{field.name}", getattr(self, field.name), limit, zero=field.name != "deadline")
 
     def wait(self, failures: int, error: KubernautError | None = None, draw: float | None = None) -> float:
@@ -65,15 +67,22 @@ class RetryPolicy:
         return max(waited, asked or 0.0)
 
 
-def seconds(name: str, value: object, limit: float, *, zero: bool = False) -> float:
-    """A duration in seconds, or `ConfigurationError` naming it and its limits."""
+def seconds(
+    name: str,
+    value: object,
+    limit: float = 86400.0,
+    *,
+    zero: bool = False,
+    kind: type[ConfigurationError | InvalidRequestError] = ConfigurationError,
+) -> float:
+    """A duration in seconds; raises `kind`, naming it and its limits, for anything else."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         # A NaN compares as false, so it is refused with the rest.
         above = value >= 0 if zero else value > 0
         if above and value <= limit:
             return float(value)
     least = "from 0" if zero else "above 0"
-    raise ConfigurationError(f"{name} must be a number of seconds {least} up to {limit:g}, not {shown(value)}")
+    raise kind(f"{name} must be a number of seconds {least} up to {limit:g}, not {shown(value)}")
 
 
 def repeatable(error: KubernautError, *, write: bool) -> bool:
@@ -90,6 +99,8 @@ def repeatable(error: KubernautError, *, write: bool) -> bool:
         return False
     if isinstance(error, APIError):
         return error.status in _TRANSIENT or isinstance(error, DatabaseError)
+    if isinstance(error, ResponseDecodeError):
+        return error.cut
     return isinstance(error, ConnectionDroppedError | RequestTimeoutError)
 
 
@@ -100,9 +111,11 @@ def lost(error: KubernautError) -> bool:
     return error.outcome is Outcome.UNKNOWN and isinstance(error, ConnectionDroppedError | RequestTimeoutError)
 
 
-def silent(error: KubernautError) -> bool:
-    """Whether it looks as the service does for an unknown id: closed without a byte, which a service mesh in between
-    turns into a 502, 503 or 504 of its own."""
-    if isinstance(error, APIError):
-        return error.status in (502, 503, 504) and not error.problem.is_document
-    return isinstance(error, ConnectionDroppedError) and error.silent
+def symptom(error: KubernautError) -> str:
+    """How it looks like what the service does for an unknown id; "" if it doesn't.
+
+    The service closes the connection without a byte, which a service mesh in between turns into a 502, 503 or 504.
+    """
+    if isinstance(error, APIError) and error.status in (502, 503, 504) and not error.problem.is_document:
+        return str(error.status)
+    return "silence" if isinstance(error, ConnectionDroppedError) and error.silent else ""

@@ -7,6 +7,7 @@ concluded from the text of an error: the resources ask, these functions decide. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from .errors import (
@@ -18,7 +19,7 @@ from .errors import (
     Outcome,
     ResponseDecodeError,
 )
-from .retry import lost, repeatable, silent
+from .retry import lost, repeatable, symptom
 
 REMEMBER_DROPS = 60.0
 """Seconds for which it is remembered that this service drops the connection for unknown ids."""
@@ -109,21 +110,13 @@ def create_verdict(seen: CreateSeen, found: Found, *, unknown_before: bool) -> C
     return CreateVerdict.REFUSED if found is Found.ABSENT and not unknown_before else CreateVerdict.RAISE
 
 
-class NotFoundVerdict(StrEnum):
-    """What a silent GET by id comes to."""
+def is_absent(*, healthy: bool, symptoms: Sequence[str]) -> bool:
+    """The not-found procedure: whether a row that was asked for three times is concluded not to be there.
 
-    NOT_FOUND = "not_found"
-    OUTAGE = "outage"
-    """The way to the service, or the service, is broken: the transport error stands."""
-
-
-def absent_verdict(*, healthy: bool, control_silent: bool, third_silent: bool) -> NotFoundVerdict:
-    """The not-found procedure, after the GET and its repeat were both silent.
-
-    Concluded only when the service is healthy, does the same for an id that can't exist, and does it a third time.
+    `symptoms` are those of the three requests and of the control question, "" for one that was answered. Concluded only
+    when the service says that it is healthy, and all four came to the same: anything else is an outage.
     """
-    certain = healthy and control_silent and third_silent
-    return NotFoundVerdict.NOT_FOUND if certain else NotFoundVerdict.OUTAGE
+    return healthy and bool(symptoms[0]) and len(set(symptoms)) == 1
 
 
 class UpdateStep(StrEnum):
@@ -161,4 +154,4 @@ def update_verdict(error: KubernautError, *, done: bool) -> UpdateVerdict:
         return UpdateVerdict.REPEAT
     if done:
         return UpdateVerdict.RECOVERED
-    return UpdateVerdict.REPEAT if silent(error) else UpdateVerdict.RAISE
+    return UpdateVerdict.REPEAT if symptom(error) else UpdateVerdict.RAISE

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import uuid4
 
 import httpx
 from tenacity import Retrying, RetryCallState, retry_if_exception
 
-from ..errors import Attempt, KubernautError, Outcome, RequestTimeoutError
+from ..config import secrets
+from ..errors import Attempt, InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
 from ..http import Session, Request, as_httpx
 from ..operations import CallRecord, Operation, Unread, encode, operation_for
 from ..problems import reason_phrase
@@ -48,8 +49,8 @@ class Options:
         """A new call with these options; `timeout` and `deadline` are a method's own, in seconds."""
         return Call(
             self,
-            self.timeout if timeout is None else seconds("timeout", timeout, 86400),
-            self.retry.deadline if deadline is None else seconds("deadline", deadline, 86400),
+            self.timeout if timeout is None else seconds("timeout", timeout, kind=InvalidRequestError),
+            self.retry.deadline if deadline is None else seconds("deadline", deadline, kind=InvalidRequestError),
         )
 
 
@@ -86,16 +87,26 @@ class Call:
         """
         self._last = self._end - spare * self._deadline
         send = partial(self.attempt, operation, request)
+        return self.repeat(operation, send, again or partial(repeatable, write=operation.write))
+
+    def repeat(
+        self,
+        operation: Operation[Any],
+        send: Callable[[], T],
+        again: Callable[[KubernautError], bool],
+    ) -> T:
+        """`send` until it doesn't raise, or raises what `again` doesn't take, or attempts or time are up.
+
+        The error that ends it is UNKNOWN if an attempt before the last one may have been carried out.
+        """
         try:
-            return self.repeat(send, again or partial(repeatable, write=operation.write))
+            return self._repeat(send, again)
         except KubernautError as error:
-            # The last attempt may have been refused, or never sent, while an earlier one is still on its way.
             if operation.write and self.unknown_before(operation) and error.outcome is not Outcome.APPLIED:
                 error.outcome = Outcome.UNKNOWN
             raise
 
-    def repeat(self, send: Callable[[], T], again: Callable[[KubernautError], bool]) -> T:
-        """`send` until it doesn't raise, or raises what `again` doesn't take, or attempts or time are up."""
+    def _repeat(self, send: Callable[[], T], again: Callable[[KubernautError], bool]) -> T:
         try:
             return send()
         except KubernautError as error:
@@ -127,18 +138,24 @@ class Call:
             left = self._last - time.monotonic()
             if left <= 0:
                 raise RequestTimeoutError(f"the deadline of {self._deadline:.3g} s was over before it was sent")
-            headers = {**self._options.headers, "X-Request-ID": self.request_id}
+            headers = {**self._options.headers, "x-request-id": self.request_id}
             if token:
-                headers["Authorization"] = f"Bearer {token}"
+                headers["authorization"] = f"Bearer {token}"
             answer = self.session.request(request, headers, min(self._timeout, left), alone)
             status = answer.status
-            value = operation.read(answer if status in operation.decoders else answer.without(token))
+            try:
+                value, unread = operation.read(answer), False
+            except KubernautError:
+                value, unread = None, True
+            if unread:
+                # Services and proxies quote what they were sent; an error is kept, so nothing secret may be in it.
+                hidden = secrets({**self.session.headers, **self._options.headers})
+                value = operation.read(answer.without([*hidden, token] if token else hidden))
         except KubernautError as error:
             self._record(operation, status, error.outcome, time.monotonic() - started, error)
-            self.sign(error, operation)
             raise
         self._record(operation, status, Outcome.APPLIED, time.monotonic() - started, None)
-        return value
+        return cast("T", value)
 
     def sign(self, error: KubernautError, operation: Operation[Any]) -> KubernautError:
         """Put on an error what is known of the call by now."""
@@ -163,6 +180,8 @@ class Call:
         name = type(error).__name__ if error else None
         self.history.append(Attempt(operation.name, status, outcome, name, self._delay, elapsed))
         self._delay = 0.0
+        if error is not None:
+            self.sign(error, operation)
         number = len(self.history)
         if _logger.isEnabledFor(logging.DEBUG):
             seen = name or f"{status} {reason_phrase(status or 0)}"

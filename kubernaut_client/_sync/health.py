@@ -12,7 +12,15 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import APIError, ConfigurationError, KubernautError, Outcome, RequestTimeoutError, ResponseDecodeError
+from ..errors import (
+    APIError,
+    ConfigurationError,
+    InvalidRequestError,
+    KubernautError,
+    Outcome,
+    RequestTimeoutError,
+    ResponseDecodeError,
+)
 from .execute import Call, Options
 from ..operations import HEALTH_CHECK, LIVENESS_CHECK, READINESS_CHECK, HealthStatus, Operation
 from ..problems import json_object, one_line
@@ -44,7 +52,7 @@ class Health:
 
     def wait_until_ready(self, timeout: float = 60.0) -> HealthStatus:
         """Ask `/health/ready` until it says so, for up to `timeout` seconds, else `RequestTimeoutError` saying why."""
-        end = time.monotonic() + seconds("timeout", timeout, 86400)
+        end = time.monotonic() + seconds("timeout", timeout, kind=InvalidRequestError)
         failures = 0
         while True:
             left = max(end - time.monotonic(), 0.001)
@@ -59,7 +67,7 @@ class Health:
             self._options.session.sleep(pause)
         why = ", ".join(filter(None, (status.status, status.reason, status.error)))
         raise RequestTimeoutError(
-            f"not ready within {timeout:g} s: {one_line(why)}", operation=READINESS_CHECK.name, outcome=Outcome.REFUSED
+            f"not ready within {timeout:g} s: {one_line(why)}", operation=READINESS_CHECK.name, outcome=Outcome.UNKNOWN
         )
 
     def _probe(self, operation: Operation[dict[str, Any]], word: str, call: Call) -> HealthStatus:

@@ -8,6 +8,7 @@ what a bootstrap should do is decided in `plan`. The synchronous twin of this mo
 from __future__ import annotations
 
 import builtins
+import logging
 import time
 from collections.abc import Iterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID, uuid4
 
+from kubernaut_datastorage.models import RemediationWorkflow, StoredWorkflow
 from kubernaut_datastorage.types import UNSET, Unset
 
 from .. import limits, settle
@@ -33,6 +35,7 @@ from ..errors import (
     error_for,
 )
 from .execute import Call, Options
+from ..http import Request
 from ..operations import (
     CREATE_WORKFLOW,
     DISABLE_WORKFLOW,
@@ -43,23 +46,23 @@ from ..operations import (
     UPDATE_WORKFLOW,
     Body,
     Operation,
+    Page,
 )
 from ..plan import Difference, Plan, PlanRow, Wanted, ascending, check, compare, decide, version_key
 from ..problems import Problem, one_line
 from ..report import BootstrapReport, By, EnsureResult, ReportAction, ReportRow
-from ..retry import lost, repeatable, seconds, silent
+from ..retry import lost, repeatable, seconds, symptom
 
 if TYPE_CHECKING:
-    from kubernaut_datastorage.models import RemediationWorkflow, StoredWorkflow
     from kubernaut_datastorage.models.priority import Priority
     from kubernaut_datastorage.models.workflow_status import WorkflowStatus
 
-    Workflow = RemediationWorkflow | Mapping[str, Any]
-    """A workflow to be stored: the model, or a mapping with the names of the wire."""
-
+Workflow = RemediationWorkflow | Mapping[str, Any]
+"""A workflow to be stored: the model, or a mapping with the names of the wire."""
 Progress = Callable[[int, int, ReportRow], object]
 
 _PAGE = 100
+_logger = logging.getLogger("kubernaut_client")
 # Members of a reply that echo the request, or that were read before the change, instead of showing the row.
 _ECHOED = tuple(limits.REMEDIATION_WORKFLOW.ignored - {"workflow_id", "is_latest_version"})
 _STALE = ("updated_at", "updated_by", "status_reason")
@@ -138,25 +141,9 @@ class Workflows:
                 "page_size": page_size,
             }
         )
-        return self._walk(filters, partial(self._options.call, timeout, deadline))
-
-    def _walk(self, filters: dict[str, Any], new_call: Callable[[], Call]) -> Iterator[StoredWorkflow]:
-        limit = filters.pop("page_size")
-        seen: set[UUID] = set()
-        bad: builtins.list[str] = []
-        offset = 0
-        while True:
-            request = LIST_WORKFLOWS.request(**filters, limit=limit, offset=offset)
-            page = new_call().execute(LIST_WORKFLOWS, request)
-            bad += page.bad
-            for row in page.workflows:
-                if row.workflow_id not in seen:
-                    seen.add(row.workflow_id)
-                    yield row
-            offset += page.returned
-            if not page.returned or (page.total is not None and offset >= page.total):
-                break
-        _raise_bad(bad, LIST_WORKFLOWS)
+        new_call = partial(self._options.call, timeout, deadline)
+        new_call()  # refuses a bad timeout here rather than at the first row
+        return self._walk(filters, new_call)
 
     def versions(
         self, workflow_name: str, *, timeout: float | None = None, deadline: float | None = None
@@ -272,14 +259,20 @@ class Workflows:
         try:
             created = self._create(payload, call)
         except ConflictError as error:
-            stored = error.existing
-            if stored is None:
-                # It couldn't be read; if it still can't, that failure says more than the conflict.
-                stored = next((row for row in self._versions(name, call) if row.version == version), None)
-            if stored is None:
-                problem = error_for(error.problem, write=True, headers=error.headers, body=error.body, kind=APIError)
-                raise call.sign(problem, CREATE_WORKFLOW) from error
-            return _found(stored, compare(payload, stored), row.warnings)
+            if error.existing is not None:
+                return _found(error.existing, compare(payload, error.existing), row.warnings)
+            # It couldn't be read; if it still can't, that failure says more than the conflict.
+            failure: KubernautError
+            try:
+                rows = self._versions(name, call)
+                stored = next((row for row in rows if row.version == version), None)
+                if stored is not None:
+                    return _found(stored, compare(payload, stored), row.warnings)
+                failure = error_for(error.problem, write=True, headers=error.headers, body=error.body, kind=APIError)
+            except KubernautError as unread:
+                failure = unread
+            failure.outcome = error.outcome
+            raise call.sign(failure, CREATE_WORKFLOW) from error
         return EnsureResult("created", created.workflow, (), created.recovered, row.warnings)
 
     def plan(
@@ -294,6 +287,7 @@ class Workflows:
 
         Costs the cheaper of one walk through the catalog and one look-up per name. Rows are ordered by name as first
         given, and by version within a name. A workflow that our own checks refuse is a row `invalid`.
+        `deadline` is for the whole plan; without it each request has the deadline of the retry policy.
         """
         return self._plan(check(workflows), allow_demote, _Clock(self._options, timeout, deadline))
 
@@ -309,15 +303,16 @@ class Workflows:
     ) -> BootstrapReport:
         """Do what a plan says: create what is absent, versions of a name in ascending order.
 
-        Nothing is ever overwritten. A row that fails doesn't stop other names; later versions of its own name are not
-        sent. `on_drift="fail"` raises `BootstrapError` before any write if a row is drifted, demotes or superseded.
-        `progress(done, total, row)` is called after every row. `concurrency` (1 to 64) bounds how many names are
-        written at a time; this version writes one after another. `deadline` is for the whole apply; without it each
-        workflow has the deadline of the retry policy.
+        Nothing is ever overwritten. A row that fails doesn't stop other names, unless nobody can be connected to; later
+        versions of its own name are not sent. `on_drift="fail"` raises `BootstrapError` before any write if a row is
+        drifted, demotes or superseded. `progress(done, total, row)` is called after every row. `concurrency` (1 to 64)
+        bounds how many names are written at a time; this version writes one after another. `deadline` is for the whole
+        apply; without it each workflow has the deadline of the retry policy.
         """
         _check_apply(concurrency, on_drift)
-        if not isinstance(plan, Plan):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidRequestError(f"plan: must be a Plan, not {type(plan).__name__}", field="plan")
+        rows = plan.rows if isinstance(plan, Plan) else (plan,)  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not all(isinstance(row, PlanRow) for row in rows):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidRequestError("plan: must be what plan() returned", field="plan")
         return self._apply(plan, on_drift, progress, _Clock(self._options, timeout, deadline))
 
     def bootstrap(
@@ -368,79 +363,111 @@ class Workflows:
     ) -> tuple[settle.Found, StoredWorkflow | None, tuple[Difference, ...]]:
         """Look for the row of a name and version, and compare it."""
         try:
-            rows = self._versions(payload["workflow_name"], call)
+            page = self._named(payload["workflow_name"], call)
         except KubernautError:
             return settle.Found.FAILED, None, ()
-        row = next((row for row in rows if row.version == payload["version"]), None)
+        row = next((row for row in page.workflows if row.version == payload["version"]), None)
         if row is None:
-            return settle.Found.ABSENT, None, ()
+            return (settle.Found.FAILED if page.bad else settle.Found.ABSENT), None, ()
         differences = compare(payload, row)
         return (settle.Found.DIFFERENT if differences else settle.Found.SAME), row, differences
 
+    def _walk(self, filters: dict[str, Any], new_call: Callable[[], Call]) -> Iterator[StoredWorkflow]:
+        bad: builtins.list[str] = []
+        for call, page, remaining in self._pages(filters, new_call):
+            bad += page.bad
+            for row in page.workflows:
+                yield row
+            if not remaining:
+                _raise_bad(bad, LIST_WORKFLOWS, call)
+
+    def _pages(
+        self, filters: Mapping[str, Any], new_call: Callable[[], Call]
+    ) -> Iterator[tuple[Call, Page, int]]:
+        """The pages of a walk, each with its call, without rows of pages before, and with how many rows may be left.
+
+        Ends when the service says that none are left or sends none, and, where it doesn't say how many there are, when
+        a page brings nothing new.
+        """
+        members = dict(filters)
+        limit = members.pop("page_size", _PAGE)
+        seen: set[UUID] = set()
+        offset, remaining = 0, 1
+        while remaining:
+            call = new_call()
+            page = call.execute(LIST_WORKFLOWS, LIST_WORKFLOWS.request(**members, limit=limit, offset=offset))
+            fresh = {row.workflow_id: row for row in page.workflows if row.workflow_id not in seen}
+            seen.update(fresh)
+            offset += page.returned
+            remaining = len(fresh) if page.total is None else page.total - offset
+            remaining = max(remaining, 0) if page.returned else 0
+            yield call, replace(page, workflows=builtins.list(fresh.values())), remaining
+
     def _versions(self, name: str, call: Call) -> builtins.list[StoredWorkflow]:
-        if "/" in name:
-            return [row for row in self.list() if row.workflow_name == name]
-        page = call.execute(LIST_VERSIONS, LIST_VERSIONS.request(name))
-        _raise_bad(page.bad, LIST_VERSIONS)
+        page = self._named(name, call)
+        _raise_bad(page.bad, LIST_VERSIONS, call)
         return page.workflows
 
+    def _named(self, name: str, call: Call) -> Page:
+        """The versions of a name as one page; of one with `/` by the list, as no URL of the service's can name it."""
+        if "/" not in name:
+            return call.execute(LIST_VERSIONS, LIST_VERSIONS.request(name))
+        pages = [page for _, page, _ in self._pages({}, lambda: call)]
+        rows = [row for page in pages for row in page.workflows if row.workflow_name == name]
+        return Page(rows, [reason for page in pages for reason in page.bad], len(rows), len(rows))
+
     def _get(self, identity: UUID, call: Call) -> StoredWorkflow:
-        return call.repeat(partial(self._get_once, identity, call), partial(repeatable, write=False))
+        once = partial(self._get_once, identity, call)
+        return call.repeat(GET_WORKFLOW, once, partial(repeatable, write=False))
 
     def _get_once(self, identity: UUID, call: Call) -> StoredWorkflow:
-        """The not-found procedure (`settle.absent_verdict`); the transport error stands if it is an outage."""
+        """The not-found procedure (`settle.is_absent`); the transport error stands if it is an outage."""
+        request = GET_WORKFLOW.request(identity)
         try:
-            return call.attempt(GET_WORKFLOW, GET_WORKFLOW.request(identity))
+            return call.attempt(GET_WORKFLOW, request)
         except KubernautError as error:
-            if not silent(error):
+            if not symptom(error):
                 raise
-        repeated = self._silent_get(identity, call)
-        if not isinstance(repeated, KubernautError):
-            return repeated
+            first = error
+        second = self._again(request, call)
+        if not isinstance(second, KubernautError):
+            return second
         known = time.monotonic() < call.session.drops_unknown_ids_until
         healthy = self._healthy(call)
-        control = healthy and (known or self._drops_unknown_ids(call))
-        if control:
+        control = symptom(first) if known else self._control(call) if healthy else ""
+        symptoms = [symptom(first), symptom(second), control]
+        if settle.is_absent(healthy=healthy, symptoms=symptoms):
             call.session.drops_unknown_ids_until = time.monotonic() + settle.REMEMBER_DROPS
-        third = self._silent_get(identity, call) if control else repeated
-        if not isinstance(third, KubernautError):
-            return third
-        verdict = settle.absent_verdict(healthy=healthy, control_silent=control, third_silent=control)
-        if verdict is settle.NotFoundVerdict.OUTAGE:
-            raise call.sign(repeated, GET_WORKFLOW)
-        problem = Problem(404, title="Not Found", detail=f"Workflow not found: {identity}")
-        missing = error_for(problem, write=False, kind=NotFoundError)
-        missing.inferred = True
-        missing.evidence = (
-            "three requests for the id were closed without an answer",
-            "the service says that it is healthy",
-            "it does the same for an id that can't exist" + (" (seen within the last minute)" if known else ""),
-        )
-        raise call.sign(missing, GET_WORKFLOW) from repeated
+            third = self._again(request, call)
+            if not isinstance(third, KubernautError):
+                return third
+            if settle.is_absent(healthy=healthy, symptoms=[*symptoms, symptom(third)]):
+                raise call.sign(_missing(identity, known), GET_WORKFLOW) from second
+        raise call.sign(second, GET_WORKFLOW)
 
-    def _silent_get(self, identity: UUID, call: Call) -> StoredWorkflow | KubernautError:
-        """One GET over a connection of its own: the row, or the error if it was silent again; raises any other."""
+    def _again(self, request: Request, call: Call) -> StoredWorkflow | KubernautError:
+        """A GET over a connection of its own: the row, or the error with a symptom; raises any other error."""
         try:
-            return call.attempt(GET_WORKFLOW, GET_WORKFLOW.request(identity), alone=True)
+            return call.attempt(GET_WORKFLOW, request, alone=True)
         except KubernautError as error:
-            if not silent(error):
+            if not symptom(error):
                 raise
             return error
 
-    def _drops_unknown_ids(self, call: Call) -> bool:
-        """The control question: what the service does for an id that can't exist."""
+    def _control(self, call: Call) -> str:
+        """The control question: how the service answers for an id that can't exist."""
         try:
             call.attempt(GET_WORKFLOW, GET_WORKFLOW.request(uuid4()), alone=True)
         except KubernautError as error:
-            return silent(error)
-        return False
+            return symptom(error)
+        return ""
 
     def _healthy(self, call: Call) -> bool:
         try:
-            call.attempt(HEALTH_CHECK, HEALTH_CHECK.request(), alone=True)
+            members = call.attempt(HEALTH_CHECK, HEALTH_CHECK.request(), alone=True)
         except KubernautError:
             return False
-        return True
+        return members.get("status") == "healthy"
 
     def _patch(
         self,
@@ -453,30 +480,49 @@ class Workflows:
         """The update procedure (`settle.update_verdict`); `wanted` is what the row has once it is done."""
         request = operation.request(identity, body=Body(members))
         stale = _STALE + (("disabled_at",) if wanted["status"] == "disabled" else ())
-        attempts = 0
-        while True:
-            attempts += 1
+        verdict: settle.UpdateVerdict | None = None
+
+        def once() -> StoredWorkflow:
+            nonlocal verdict
+            verdict = None
             try:
-                return _without(call.execute(operation, request), stale)
+                return _without(call.attempt(operation, request), stale)
             except KubernautError as error:
                 if settle.update_step(error) is settle.UpdateStep.RAISE:
                     raise
                 failure = error
-            try:
-                row = self._get(identity, call)
-            except NotFoundError as missing:
-                raise call.sign(missing, operation) from failure
-            except KubernautError as error:
-                # The 404 was a failed look-up, and this is why; after a lost answer only that counts.
-                told = isinstance(failure, NotFoundError)
-                raise call.sign(error if told else failure, operation) from (failure if told else error)
+            row = self._looked_up(operation, identity, failure, call)
             have = row.to_dict()
             done = all(have.get(name, "") == value for name, value in wanted.items())
             verdict = settle.update_verdict(failure, done=done)
             if verdict is settle.UpdateVerdict.RECOVERED:
                 return row
-            if verdict is settle.UpdateVerdict.RAISE or attempts >= self._options.retry.attempts:
-                raise call.sign(failure, operation)
+            if isinstance(failure, NotFoundError):
+                # The row is there, so this must not be taken for its absence.
+                problem = failure.problem
+                failure = error_for(problem, write=True, headers=failure.headers, body=failure.body, kind=APIError)
+                failure.evidence = ("the row is there",)
+            raise call.sign(failure, operation)
+
+        def again(error: KubernautError) -> bool:
+            return verdict is settle.UpdateVerdict.REPEAT or (verdict is None and repeatable(error, write=True))
+
+        return call.repeat(operation, once, again)
+
+    def _looked_up(
+        self, operation: Operation[StoredWorkflow], identity: UUID, failure: KubernautError, call: Call
+    ) -> StoredWorkflow:
+        """The row that a failed PATCH was about; raises what the PATCH comes to if it can't be had."""
+        try:
+            return self._get(identity, call)
+        except NotFoundError as missing:
+            raise call.sign(missing, operation) from failure
+        except KubernautError as error:
+            if isinstance(failure, NotFoundError):
+                # The 404 was a failed look-up, and this is why; what the PATCH did isn't for a GET to say.
+                error.outcome = failure.outcome
+                raise call.sign(error, operation) from failure
+            raise call.sign(failure, operation) from error
 
     def _plan(self, wanted: builtins.list[Wanted], allow_demote: bool, clock: _Clock) -> Plan:
         groups: dict[str, builtins.list[Wanted]] = {}
@@ -497,27 +543,21 @@ class Workflows:
     ) -> dict[str, builtins.list[StoredWorkflow]]:
         """The stored rows of these names: by one walk through the catalog or by name, whatever takes fewer requests."""
         rows: dict[str, builtins.list[StoredWorkflow]] = {name: [] for name in names}
-        seen: set[UUID] = set()
-        offset = 0
-        # A name with "/" can only be found by the walk; a single other name costs one request.
         left = set(names)
-        walking = len(left) > 1 or any("/" in name for name in left)
-        while walking:
-            request = LIST_WORKFLOWS.request(limit=_PAGE, offset=offset)
-            page = clock.call().execute(LIST_WORKFLOWS, request)
-            for row in page.workflows:
-                if row.workflow_name in rows and row.workflow_id not in seen:
-                    rows[row.workflow_name].append(row)
-                seen.add(row.workflow_id)
-            offset += page.returned
-            remaining = max((page.total or 0) - offset, 0) if page.returned else 0
-            if not page.bad and not remaining:
-                return rows
-            left = {name for name in left if not _resolved(rows[name], names[name])}
-            slashed = any("/" in name for name in left)
-            if slashed:
-                _raise_bad(page.bad, LIST_WORKFLOWS)
-            walking = bool(left) and (slashed or (not page.bad and len(left) >= -(-remaining // page.returned)))
+        # A name with "/" can only be found by the walk; a single other name costs one request.
+        if len(left) > 1 or any("/" in name for name in left):
+            for call, page, remaining in self._pages({}, clock.call):
+                for row in page.workflows:
+                    if row.workflow_name in rows:
+                        rows[row.workflow_name].append(row)
+                if not page.bad and not remaining:
+                    return rows
+                left = {name for name in left if not _resolved(rows[name], names[name])}
+                slashed = any("/" in name for name in left)
+                if slashed:
+                    _raise_bad(page.bad, LIST_WORKFLOWS, call)
+                if not slashed and (page.bad or len(left) < -(-remaining // page.returned)):
+                    break
         for name in left:
             rows[name] = self._versions(name, clock.call())
         return rows
@@ -543,7 +583,11 @@ class Workflows:
                     stopped = result.error if isinstance(result.error, ConnectError) else None
             done.append(result)
             if progress is not None:
-                progress(len(done), len(plan), result)
+                try:
+                    progress(len(done), len(plan), result)
+                # What was written is in the report, which a broken display must not cost the caller.
+                except Exception as failure:  # noqa: BLE001 - see above
+                    _logger.warning("progress raised %s; the bootstrap goes on", type(failure).__name__)
         return BootstrapReport(tuple(done))
 
     def _create_row(self, row: PlanRow, clock: _Clock) -> ReportRow:
@@ -573,7 +617,9 @@ class _Clock:
     def __init__(self, options: Options, timeout: float | None, deadline: float | None) -> None:
         self._options = options
         self._timeout = timeout
-        self._end = None if deadline is None else time.monotonic() + seconds("deadline", deadline, 86400)
+        self._end = (
+            None if deadline is None else time.monotonic() + seconds("deadline", deadline, kind=InvalidRequestError)
+        )
 
     def call(self) -> Call:
         if self._end is None:
@@ -649,10 +695,25 @@ def _resolved(rows: Sequence[StoredWorkflow], versions: frozenset[str]) -> bool:
     return versions <= {row.version for row in rows} and any(row.is_latest_version for row in rows)
 
 
-def _raise_bad(bad: Sequence[str], operation: Operation[Any]) -> None:
+def _raise_bad(bad: Sequence[str], operation: Operation[Any], call: Call) -> None:
     if bad:
         message = f"{len(bad)} row(s) can't be read; {one_line(bad[0])}"
-        raise ResponseDecodeError(message, items=bad, operation=operation.name, outcome=Outcome.APPLIED, status=200)
+        raise call.sign(ResponseDecodeError(message, items=bad, outcome=Outcome.APPLIED, status=200), operation)
+
+
+def _missing(identity: UUID, known: bool) -> NotFoundError:
+    detail = f"Workflow not found: {identity}"
+    return NotFoundError(
+        f"404 Not Found: {detail}",
+        problem=Problem(404, title="Not Found", detail=detail),
+        outcome=Outcome.REFUSED,
+        inferred=True,
+        evidence=(
+            "three requests for the id were closed without an answer",
+            "the service says that it is healthy",
+            "it does the same for an id that can't exist" + (" (seen within the last minute)" if known else ""),
+        ),
+    )
 
 
 def _found(row: StoredWorkflow, differences: tuple[Difference, ...], warnings: tuple[str, ...]) -> EnsureResult:
@@ -673,5 +734,5 @@ def _failed(row: PlanRow, error: KubernautError) -> ReportRow:
 def _check_apply(concurrency: object, on_drift: object) -> None:
     if type(concurrency) is not int or not 1 <= concurrency <= 64:
         raise InvalidRequestError("concurrency: must be an integer from 1 to 64", field="concurrency")
-    if on_drift not in ("report", "fail"):
+    if not isinstance(on_drift, str) or on_drift not in ("report", "fail"):
         raise InvalidRequestError("on_drift: must be 'report' or 'fail'", field="on_drift")

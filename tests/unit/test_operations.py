@@ -232,9 +232,10 @@ def test_whatever_is_no_2xx_is_an_api_error(status: int) -> None:
 
 
 def test_a_raw_success_is_handed_on_as_it_is() -> None:
-    for status in (200, 201, 204):
-        given_answer = answer(status, b"anything", {})
-        assert Unread.of(CREATE_WORKFLOW).read(given_answer) is given_answer
+    given_answer = answer(201, b"anything", {"content-type": "application/json"})
+    assert Unread.of(CREATE_WORKFLOW).read(given_answer) is given_answer
+    for status in (200, 204, 299):
+        assert unreadable(Unread.of(CREATE_WORKFLOW), answer(status, b"anything", {})).outcome is Outcome.UNKNOWN
     assert unreadable(Unread.of(CREATE_WORKFLOW), answer(201, ROW, complete=False)).outcome is Outcome.APPLIED
 
 

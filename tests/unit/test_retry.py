@@ -41,7 +41,7 @@ from kubernaut_client import (
     TransportError,
     ValidationError,
 )
-from kubernaut_client.retry import lost, repeatable, seconds, silent
+from kubernaut_client.retry import lost, repeatable, seconds, symptom
 
 # The policy ----------------------------------------------------------------------------------------------------------
 
@@ -288,11 +288,18 @@ def test_what_was_lost(error: KubernautError) -> None:
 
 
 @pytest.mark.parametrize("error", FAILURES, ids=named)
-def test_what_was_silent(error: KubernautError) -> None:
+def test_what_looks_like_an_unknown_id(error: KubernautError) -> None:
     mesh = isinstance(error, APIError) and error.status in (502, 503, 504) and not error.problem.is_document
-    assert silent(error) is mesh
+    assert symptom(error) == (str(error.status) if mesh and isinstance(error, APIError) else "")
 
 
 @pytest.mark.parametrize("was", [False, True])
 def test_a_drop_is_silent_if_no_byte_came(was: bool) -> None:
-    assert silent(ConnectionDroppedError("m", silent=was, outcome=Outcome.UNKNOWN)) is was
+    assert symptom(ConnectionDroppedError("m", silent=was, outcome=Outcome.UNKNOWN)) == ("silence" if was else "")
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_only_a_read_whose_body_was_cut_is_repeated(cut: bool) -> None:
+    error = ResponseDecodeError("m", cut=cut, outcome=Outcome.APPLIED)
+    assert repeatable(error, write=False) is cut
+    assert repeatable(error, write=True) is False

@@ -35,13 +35,12 @@ from kubernaut_client.settle import (
     CreateSeen,
     CreateVerdict,
     Found,
-    NotFoundVerdict,
     UpdateStep,
     UpdateVerdict,
-    absent_verdict,
     create_again,
     create_seen,
     create_verdict,
+    is_absent,
     update_step,
     update_verdict,
 )
@@ -173,10 +172,11 @@ def test_create_verdict(seen: CreateSeen, found: Found, unknown_before: bool) ->
 # Not found -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("healthy", "control", "third"), list(product([False, True], repeat=3)))
-def test_absent_verdict(healthy: bool, control: bool, third: bool) -> None:
-    expected = {(True, True, True): NotFoundVerdict.NOT_FOUND}.get((healthy, control, third), NotFoundVerdict.OUTAGE)
-    assert absent_verdict(healthy=healthy, control_silent=control, third_silent=third) is expected
+@pytest.mark.parametrize("healthy", [False, True])
+@pytest.mark.parametrize("symptoms", list(product(["", "silence", "503"], repeat=4)), ids=" ".join)
+def test_is_absent(healthy: bool, symptoms: tuple[str, ...]) -> None:
+    expected = healthy and symptoms in {("silence",) * 4, ("503",) * 4}
+    assert is_absent(healthy=healthy, symptoms=symptoms) is expected
 
 
 # Update --------------------------------------------------------------------------------------------------------------
