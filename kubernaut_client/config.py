@@ -11,6 +11,7 @@ import ipaddress
 import os
 import platform
 import re
+import socket
 import ssl
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
@@ -104,7 +105,11 @@ def is_loopback(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        try:
+            # The resolver takes 127.1 and 0x7f000001 for addresses too.
+            address = ipaddress.ip_address(socket.inet_aton(host))
+        except OSError:
+            return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback or address.is_unspecified
 
@@ -189,6 +194,9 @@ class TokenSource:
             raise
         except OSError as error:
             raise ConfigurationError(f"{self._source} can't be read: {explain(error)}") from error
+        except UnicodeError:
+            # Its repr shows the text.
+            raise ConfigurationError(f"{self._source} must give printable ASCII") from None
         # A callable of the user's may raise anything, and callers are promised nothing but a KubernautError.
         except Exception as error:
             raise ConfigurationError(f"{self._source} failed: {type(error).__name__}") from error

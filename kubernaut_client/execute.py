@@ -133,14 +133,12 @@ class AsyncCall:
         started = time.monotonic()
         status: int | None = None
         try:
-            token = await self.session.authorization()
-            left = self._last - time.monotonic()
-            if left <= 0:
-                raise RequestTimeoutError(f"the deadline of {self._deadline:.3g} s was over before it was sent")
+            token = await self.session.authorization(self._limit())
+            limit = self._limit()
             headers = {**self._options.headers, "x-request-id": self.request_id}
             if token:
                 headers["authorization"] = f"Bearer {token}"
-            answer = await self.session.request(request, headers, min(self._timeout, left), alone)
+            answer = await self.session.request(request, headers, limit, alone)
             status = answer.status
             try:
                 value, unread = operation.read(answer), False
@@ -155,6 +153,13 @@ class AsyncCall:
             raise
         self._record(operation, status, Outcome.APPLIED, time.monotonic() - started, None)
         return cast("T", value)
+
+    def _limit(self) -> float:
+        """Seconds for the next attempt."""
+        left = self._last - time.monotonic()
+        if left <= 0:
+            raise RequestTimeoutError(f"the deadline of {self._deadline:.3g} s was over before it was sent")
+        return min(self._timeout, left)
 
     def sign(self, error: KubernautError, operation: Operation[Any]) -> KubernautError:
         """Put on an error what is known of the call by now."""

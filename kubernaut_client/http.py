@@ -12,11 +12,13 @@ them. A caller's own httpx client has no such backend: with it only the body is 
 from __future__ import annotations
 
 import asyncio
+import codecs
+import contextlib
 import os
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -41,6 +43,10 @@ _MAX_CONNECTIONS = 100
 _LIMITS = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=15.0)
 # The service's server closes an idle connection after 30 s; ours goes first, so that the two don't meet half-way.
 _WRITE_CHUNK = 65536
+# Asking a proxy for a tunnel sends nothing of the request yet, and its answer is none of the service's.
+_TUNNEL = b"CONNECT "
+# The resolver loads this codec at its first use; a fork just then would leave the child waiting for it.
+codecs.lookup("idna")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,7 @@ class _Stream(httpcore.NetworkStream):
         # httpcore starts the timeout anew for every piece that the socket takes, so it gets one piece at a time.
         for start in range(0, len(buffer), _WRITE_CHUNK):
             left = attempt.left(httpcore.WriteTimeout)
-            attempt.sent = True
+            attempt.sent = attempt.sent or not buffer.startswith(_TUNNEL)
             self._stream.write(buffer[start : start + _WRITE_CHUNK], left)
 
     def close(self) -> None:
@@ -118,7 +124,9 @@ class _Stream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        left = _ATTEMPT.get().left(httpcore.ConnectTimeout)
+        attempt = _ATTEMPT.get()
+        left = attempt.left(httpcore.ConnectTimeout)
+        attempt.received = False
         return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
@@ -168,7 +176,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         attempt = _ATTEMPT.get()
         left = attempt.left(httpcore.WriteTimeout)
-        attempt.sent = True
+        attempt.sent = attempt.sent or (bool(buffer) and not buffer.startswith(_TUNNEL))
         await self._stream.write(buffer, left)
 
     async def aclose(self) -> None:
@@ -177,7 +185,9 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        left = _ATTEMPT.get().left(httpcore.ConnectTimeout)
+        attempt = _ATTEMPT.get()
+        left = attempt.left(httpcore.ConnectTimeout)
+        attempt.received = False
         return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:
@@ -282,7 +292,8 @@ class Session(_Base):
         if http_client is None:
             self._pools[self._pid] = self._make()
 
-    def authorization(self) -> str | None:
+    def authorization(self, limit: float) -> str | None:
+        """The token for an attempt; `limit` is for the async session, as nothing can end a callable that blocks."""
         return self.token.get()
 
     def sleep(self, seconds: float) -> None:
@@ -319,12 +330,12 @@ class Session(_Base):
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not attempt.sent)
             failure = _transport_error(error, attempt, unsent, own, self.base_url, limit)
             if built is not None:
                 built.headers = httpx.Headers()
-            raise failure from error
+            raise failure from (None if _shows_secret(error, {**self.headers, **headers}) else error)
         finally:
             _ATTEMPT.reset(mark)
             if client is not pool:
@@ -362,6 +373,21 @@ class Session(_Base):
         return httpx.Client(transport=transport, **_own_client_options())
 
 
+async def _closing(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    """Closes a client when it is closed itself, which asyncio does with its generators before it closes a loop."""
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _AsyncPool:
+    pid: int
+    client: httpx.AsyncClient
+    closing: AsyncGenerator[None, None]
+
+
 class AsyncSession(_Base):
     """As `Session`, for asyncio: a pool per running event loop and process."""
 
@@ -378,13 +404,17 @@ class AsyncSession(_Base):
             raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
         self._given = http_client
         self._pid = os.getpid()
-        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[int, httpx.AsyncClient]] = WeakKeyDictionary()
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _AsyncPool] = WeakKeyDictionary()
         self.closed = False
         if http_client is None:
             self._make()  # so that what can't be used is refused here, as in the synchronous session
 
-    async def authorization(self) -> str | None:
-        return await self.token.aget()
+    async def authorization(self, limit: float) -> str | None:
+        try:
+            async with asyncio.timeout(limit):
+                return await self.token.aget()
+        except TimeoutError:
+            raise RequestTimeoutError(f"token gave nothing within {limit:.3g} s") from None
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -417,12 +447,12 @@ class AsyncSession(_Base):
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not attempt.sent)
             failure = _transport_error(error, attempt, unsent, own, self.base_url, limit)
             if built is not None:
                 built.headers = httpx.Headers()
-            raise failure from error
+            raise failure from (None if _shows_secret(error, {**self.headers, **headers}) else error)
         finally:
             _ATTEMPT.reset(mark)
             if client is not pool:
@@ -431,9 +461,9 @@ class AsyncSession(_Base):
     async def close(self) -> None:
         """Close this event loop's connections; safe to call again. A caller's own client is left open."""
         self.closed = True
-        pid, client = self._pools.pop(asyncio.get_running_loop(), (0, None))
-        if client is not None and pid == os.getpid():
-            await client.aclose()
+        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        if pool is not None and pool.pid == os.getpid():
+            await pool.closing.aclose()
 
     def _client(self) -> httpx.AsyncClient:
         if self.closed:
@@ -444,14 +474,17 @@ class AsyncSession(_Base):
         if self._tls:
             self._tls.refresh()
         loop = asyncio.get_running_loop()
-        pid, client = self._pools.get(loop, (0, None))
-        if client is None or pid != os.getpid():
+        pool = self._pools.get(loop)
+        if pool is None or pool.pid != os.getpid():
             # A pool keeps its loop alive, so the ones of loops that are over are let go here.
-            for other in [other for other in self._pools if other.is_closed()]:
-                self._pools.pop(other, None)
+            for other in [reference() for reference in self._pools.keyrefs()]:
+                if other is not None and other.is_closed():
+                    self._pools.pop(other, None)
             client = self._make()
-            self._pools[loop] = (os.getpid(), client)
-        return client
+            pool = self._pools[loop] = _AsyncPool(os.getpid(), client, _closing(client))
+            with contextlib.suppress(StopIteration):
+                pool.closing.__anext__().send(None)
+        return pool.client
 
     def _make(self) -> httpx.AsyncClient:
         try:
@@ -493,6 +526,17 @@ def _transport_error(
         return ConnectError(f"no connection to {base_url}: {_cause(error)}", outcome=outcome)
     silent = not attempt.received if own else _looks_silent(error)
     return ConnectionDroppedError(f"no answer from {base_url}: {_cause(error)}", outcome=outcome, silent=silent)
+
+
+def _shows_secret(error: BaseException, headers: Mapping[str, str]) -> bool:
+    """Whether an exception, or what caused it, quotes what we authenticated with: httpx quotes what isn't HTTP."""
+    found = [value.removeprefix("Bearer ") for value in config.secrets(headers)]
+    link: BaseException | None = error
+    while link is not None:
+        if any(secret in repr(link) for secret in found):
+            return True
+        link = link.__cause__ or link.__context__
+    return False
 
 
 def _looks_silent(error: Exception) -> bool:

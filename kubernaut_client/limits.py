@@ -19,7 +19,7 @@ from uuid import UUID
 from kubernaut_datastorage.types import Unset
 
 from .errors import InvalidRequestError
-from .problems import one_line, shown
+from .problems import DEPTH_LIMIT, one_line, shown
 
 STATUSES = ("active", "disabled", "deprecated", "archived")
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -30,7 +30,6 @@ PAGE_LIMIT = 1000
 """The service refuses a larger page; it silently returns at most 100 workflows a page."""
 
 _INTEGER_MAX = 2**31 - 1  # PostgreSQL INTEGER
-_DEPTH_LIMIT = 100
 # Ours: it keeps a structure that holds itself many times over from being written out.
 _VALUES_LIMIT = 1_000_000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -380,8 +379,8 @@ def _json(value: object, path: str, findings: Findings, depth: int) -> object:
     if findings.values > _VALUES_LIMIT:
         if findings.values == _VALUES_LIMIT + 1:
             findings.add(path, f"must not hold more than {_VALUES_LIMIT} values")
-    elif depth > _DEPTH_LIMIT:
-        findings.add(path, f"must not be nested deeper than {_DEPTH_LIMIT} levels")
+    elif depth > DEPTH_LIMIT:
+        findings.add(path, f"must not be nested deeper than {DEPTH_LIMIT} levels")
     elif isinstance(value, str):
         if fault := _unstorable(value):
             findings.add(path, fault)

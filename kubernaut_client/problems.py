@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
 
+DEPTH_LIMIT = 100
+"""Levels of arrays and objects that are read and sent."""
 MESSAGE_LIMIT = 300
 """Characters of a foreign text that a message shows."""
 
@@ -103,11 +105,33 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 
 
 def load_json(body: bytes) -> object:
-    """Decode JSON (RFC 8259, so neither NaN nor Infinity); ValueError for whatever can't be decoded."""
+    """Decode JSON (RFC 8259: UTF-8, neither NaN nor Infinity); ValueError for whatever can't be decoded.
+
+    Also for what is nested so deeply that copying or pickling it would fail.
+    """
+    text = body.removeprefix(b"\xef\xbb\xbf").decode()
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        document: object = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    if text.count("[") + text.count("{") > DEPTH_LIMIT and _deeper(document, DEPTH_LIMIT):
+        raise ValueError("nested too deeply")
+    return document
+
+
+def _deeper(document: object, limit: int) -> bool:
+    level: list[object] = [document]
+    for _ in range(limit + 1):
+        inner: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner += cast("dict[str, object]", item).values()
+            elif isinstance(item, list):
+                inner += cast("list[object]", item)
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 def reason_phrase(status: int) -> str:

@@ -134,14 +134,12 @@ class Call:
         started = time.monotonic()
         status: int | None = None
         try:
-            token = self.session.authorization()
-            left = self._last - time.monotonic()
-            if left <= 0:
-                raise RequestTimeoutError(f"the deadline of {self._deadline:.3g} s was over before it was sent")
+            token = self.session.authorization(self._limit())
+            limit = self._limit()
             headers = {**self._options.headers, "x-request-id": self.request_id}
             if token:
                 headers["authorization"] = f"Bearer {token}"
-            answer = self.session.request(request, headers, min(self._timeout, left), alone)
+            answer = self.session.request(request, headers, limit, alone)
             status = answer.status
             try:
                 value, unread = operation.read(answer), False
@@ -156,6 +154,13 @@ class Call:
             raise
         self._record(operation, status, Outcome.APPLIED, time.monotonic() - started, None)
         return cast("T", value)
+
+    def _limit(self) -> float:
+        """Seconds for the next attempt."""
+        left = self._last - time.monotonic()
+        if left <= 0:
+            raise RequestTimeoutError(f"the deadline of {self._deadline:.3g} s was over before it was sent")
+        return min(self._timeout, left)
 
     def sign(self, error: KubernautError, operation: Operation[Any]) -> KubernautError:
         """Put on an error what is known of the call by now."""

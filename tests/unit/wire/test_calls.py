@@ -17,6 +17,7 @@ from kubernaut_client import (
     CallRecord,
     ConfigurationError,
     DataStorageClient,
+    InvalidRequestError,
     Outcome,
     RateLimitError,
     RetryPolicy,
@@ -366,7 +367,7 @@ def test_durations_that_are_none(value: Any, driver: Driver) -> None:
             lambda name=name: client.health.check(**{name: value}),
         ):
             error = driver.error(call)
-            assert isinstance(error, ConfigurationError)
+            assert isinstance(error, InvalidRequestError)
             assert name in str(error)
             assert error.outcome is Outcome.NOT_SENT
     with pytest.raises(ConfigurationError, match="timeout"):
