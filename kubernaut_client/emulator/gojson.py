@@ -8,6 +8,7 @@ their case. Structs are in `gostruct.py`.
 from __future__ import annotations
 
 import codecs
+import functools
 import json
 import math
 import re
@@ -45,13 +46,25 @@ class SyntaxFailure(ValueError):
 
 # ---- writing -------------------------------------------------------------------------------------------------------
 
-_HTML: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_ESCAPED: Final = (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029"))
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def encode_string(value: str) -> str:
     """Return a text as a JSON string."""
-    return encode_basestring(clean(value)).translate(_HTML)
+    return _escape(encode_basestring(clean(value)))
+
+
+# Few names make up most of what is written.
+_encode_name: Final = functools.lru_cache(4096)(encode_string)
+
+
+def _escape(text: str) -> str:
+    """Escape what Go escapes for the sake of HTML and JavaScript. None of it occurs outside of strings."""
+    for character, escape in _ESCAPED:
+        if character in text:
+            text = text.replace(character, escape)
+    return text
 
 
 def encode_float(value: float) -> str:
@@ -98,7 +111,7 @@ def _append(value: object, write: Callable[[str], None]) -> None:
         pairs = value if isinstance(value, Members) else cast(Mapping[str, object], value).items()
         separator = "{"
         for name, item in pairs:
-            write(f"{separator}{encode_string(name)}:")
+            write(f"{separator}{_encode_name(name)}:")
             _append(item, write)
             separator = ","
         write("}" if pairs else "{}")
@@ -118,7 +131,7 @@ def encode_indented(value: JSON, indent: str) -> str:
     """Return a value as Go's encoder indents it: two spaces a level, after `indent`, with sorted keys."""
     text = json.dumps(_tidy(value), ensure_ascii=False, indent=2, sort_keys=True)
     # Within a string a line break is escaped, so that every one here belongs to the layout.
-    return text.translate(_HTML).replace("\n", "\n" + indent)
+    return _escape(text).replace("\n", "\n" + indent)
 
 
 def _tidy(value: JSON) -> JSON:
@@ -143,7 +156,7 @@ def _escape_surrogates(node: Node) -> object:
     if isinstance(node, Number) or node is None or isinstance(node, bool):
         return node
     if isinstance(node, str):
-        return Raw(_SURROGATE.sub(_as_escape, encode_basestring(node).translate(_HTML)))
+        return Raw(_SURROGATE.sub(_as_escape, _escape(encode_basestring(node))))
     if isinstance(node, Members):
         pairs: list[str] = []
         for name, item in node:
@@ -159,7 +172,13 @@ def _as_escape(match: re.Match[str]) -> str:
 
 def clean(text: str) -> str:
     """Return a text in which everything that UTF-8 can't carry is U+FFFD."""
-    return _SURROGATE.sub("\ufffd", text) if not text.isascii() else text
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------

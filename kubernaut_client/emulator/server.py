@@ -307,7 +307,10 @@ class Connection:
             if self._parser.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
                 self._writer.write(self._parser.send(go_on) or b"")
+            self.half_request = self.half_request or bool(self._parser.trailing_data[0])
             data = await self._reader.read(1 << 17)
+            if not self.half_request:
+                data = _escape_target(data)
             self.half_request = self.half_request or bool(data)
             self._parser.receive_data(data)
 
@@ -372,6 +375,14 @@ class Connection:
             async with asyncio.timeout(_LINGER_SECONDS):
                 while await self._reader.read(1 << 16):
                     pass
+
+
+def _escape_target(data: bytes) -> bytes:
+    """Percent-escape what is beyond ASCII in a request line: curl sends it as it is, and the parser does not take it."""
+    line, newline, rest = data.partition(b"\n")
+    if line.isascii():
+        return data
+    return b"".join(b"%%%02X" % byte if byte >= 0x80 else b"%c" % byte for byte in line) + newline + rest
 
 
 def _own_failure(what: str, error: Exception) -> Reply:

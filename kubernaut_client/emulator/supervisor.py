@@ -39,6 +39,10 @@ INITDB_OPTIONS = (
     "--no-locale",
     "--username=postgres",
     "--no-instructions",
+    # Small log segments and little memory save a third of the time; the server is started with its own settings.
+    "--wal-segsize=1",
+    "--set=shared_buffers=8MB",
+    "--set=max_connections=20",
     "--set=dynamic_shared_memory_type=mmap",
 )
 
@@ -49,6 +53,7 @@ SERVER_OPTIONS = {
     "full_page_writes": "off",
     "synchronous_commit": "off",
     "wal_level": "minimal",
+    "wal_init_zero": "off",
     "max_wal_senders": "0",
     "max_wal_size": "256MB",
     "checkpoint_timeout": "1h",

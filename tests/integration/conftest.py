@@ -1,6 +1,8 @@
 """Emulators for the integration tests: one for each build and session, empty at the start of every test."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,11 @@ def unfixed_emulator(shared_unfixed_emulator: Emulator) -> Emulator:
     """The build of 2025-12-27: no rows, no faults, an empty log."""
     shared_unfixed_emulator.reset()
     return shared_unfixed_emulator
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A temporary directory that other users can reach, too, and short enough for the path of a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)

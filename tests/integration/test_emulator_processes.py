@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,14 +34,6 @@ thread.join()
 tell(url=emulator.url, dsn=emulator.dsn)
 sys.stdin.read()
 """
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """A temporary directory that another user can reach, too."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as path:
-        Path(path).chmod(0o755)
-        yield Path(path)
 
 
 class Script:

@@ -389,13 +389,13 @@ def test_by_name_character_by_character(emulator: Emulator, character: str) -> N
         assert found["total"] == 0 and plain is None
     else:
         assert found["total"] == 1 and found["workflow_name"] == name
-        if character in FOUND_EITHER_WAY:
+        if character in FOUND_EITHER_WAY or not character.isascii():
             assert plain["total"] == 1
 
 
 def raw_get(emulator: Emulator, path: str) -> Any:
     """GET a path exactly as it stands; None if it isn't found or can't be sent."""
-    if not path.isascii() or " " in path:
+    if " " in path:
         return None
     with raw(emulator, request_bytes("GET", path, None, "Connection: close")) as connection:
         head, _, body = read_all(connection).partition(b"\r\n\r\n")

@@ -98,6 +98,8 @@ _DISABLE: Final = Struct(
     (Field("reason", "string", optional=True), Field("updated_by", "string", optional=True)),
 )
 
+_NO_LABELS_SET: Final = _LABELS.zero()
+_NOTHING_DETECTED: Final = _DETECTED.zero()
 _REQUIRED: Final = ("workflow_name", "version", "name", "description", "content")
 _REQUIRED_LABELS: Final = ("signal_type", "severity", "component")
 _NO_LABELS: Final = "labels are required (signal_type, severity, component, environment, priority)"
@@ -352,9 +354,9 @@ def _read(row: TupleRow) -> Workflow:
             workflow[member.name] = float(value)
         else:
             workflow[member.name] = value
-    for struct, name in ((_LABELS, "labels"), (_DETECTED, "detected_labels")):
+    for zero, name in ((_NO_LABELS_SET, "labels"), (_NOTHING_DETECTED, "detected_labels")):
         found = _members(workflow[name])
-        workflow[name] = {**struct.zero(), **{key: found[key] for key in struct.zero() if key in found}}
+        workflow[name] = {key: found.get(key, value) for key, value in zero.items()}
     if workflow["parameters"] is not None:
         workflow["parameters"] = gojson.raw_text(gojson.parse(str(workflow["parameters"])))
     return workflow
