@@ -378,7 +378,7 @@ class Connection:
 
 
 def _escape_target(data: bytes) -> bytes:
-    """Percent-escape what is beyond ASCII in a request line: curl sends it as it is, and the parser does not take it."""
+    """Percent-escape what is beyond ASCII in a request line: curl sends it so, and the parser does not take it."""
     line, newline, rest = data.partition(b"\n")
     if line.isascii():
         return data
