@@ -108,7 +108,7 @@ def is_loopback(host: str) -> bool:
         try:
             # The resolver takes 127.1 and 0x7f000001 for addresses too.
             address = ipaddress.ip_address(socket.inet_aton(host))
-        except OSError:
+        except (OSError, ValueError):
             return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback or address.is_unspecified

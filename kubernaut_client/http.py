@@ -326,16 +326,15 @@ class Session(_Base):
                 cause = error
             finally:
                 response.close()
-            return Answer(response.status_code, dict(response.headers), b"".join(chunks), cause is None, cause)
+            kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
+            return Answer(response.status_code, dict(response.headers), b"".join(chunks), cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not attempt.sent)
             failure = _transport_error(error, attempt, unsent, own, self.base_url, limit)
-            if built is not None:
-                built.headers = httpx.Headers()
-            raise failure from (None if _shows_secret(error, {**self.headers, **headers}) else error)
+            raise failure from _kept(error, built, {**self.headers, **headers})
         finally:
             _ATTEMPT.reset(mark)
             if client is not pool:
@@ -443,16 +442,15 @@ class AsyncSession(_Base):
                 cause = error
             finally:
                 await response.aclose()
-            return Answer(response.status_code, dict(response.headers), b"".join(chunks), cause is None, cause)
+            kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
+            return Answer(response.status_code, dict(response.headers), b"".join(chunks), cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not attempt.sent)
             failure = _transport_error(error, attempt, unsent, own, self.base_url, limit)
-            if built is not None:
-                built.headers = httpx.Headers()
-            raise failure from (None if _shows_secret(error, {**self.headers, **headers}) else error)
+            raise failure from _kept(error, built, {**self.headers, **headers})
         finally:
             _ATTEMPT.reset(mark)
             if client is not pool:
@@ -497,7 +495,13 @@ class AsyncSession(_Base):
 
 
 # Not InvalidURL, which httpx also raises for a Location that it can't join, after the request was sent.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
 
 
 def _raised_by_hook(error: httpx.HTTPStatusError) -> Answer:
@@ -528,15 +532,20 @@ def _transport_error(
     return ConnectionDroppedError(f"no answer from {base_url}: {_cause(error)}", outcome=outcome, silent=silent)
 
 
-def _shows_secret(error: BaseException, headers: Mapping[str, str]) -> bool:
-    """Whether an exception, or what caused it, quotes what we authenticated with: httpx quotes what isn't HTTP."""
-    found = [value.removeprefix("Bearer ") for value in config.secrets(headers)]
+def _kept(error: Exception, request: httpx.Request | None, headers: Mapping[str, str]) -> Exception | None:
+    """The exception to chain, without the request's headers; None if it quotes what we authenticated with.
+
+    httpx puts the request on its exceptions, and quotes in them what isn't HTTP.
+    """
+    secrets = [value.removeprefix("Bearer ") for value in config.secrets(headers)]
     link: BaseException | None = error
     while link is not None:
-        if any(secret in repr(link) for secret in found):
-            return True
+        if any(secret in repr(link) for secret in secrets):
+            return None
+        if isinstance(link, httpx.RequestError) and request is not None:
+            link.request = httpx.Request(request.method, request.url)
         link = link.__cause__ or link.__context__
-    return False
+    return error
 
 
 def _looks_silent(error: Exception) -> bool:

@@ -155,7 +155,9 @@ class Operation(Generic[T]):
             reason = f"{status} with {shown} where {self.media_types[0]} is documented; is base_url right?"
             raise _unreadable(reason, answer, Outcome.UNKNOWN)
         if not answer.complete:
-            raise _unreadable(f"{status} whose body was cut", answer, Outcome.APPLIED) from answer.cause
+            raise _unreadable(
+                f"{status} whose body was cut or can't be decoded", answer, Outcome.APPLIED
+            ) from answer.cause
         return decode
 
 
