@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .client import AsyncDataStorageClient, DataStorageClient
     from .errors import (
         APIError,
+        Attempt,
         AuthenticationError,
         BadRequestError,
         BootstrapError,
@@ -51,7 +52,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "client": "AsyncDataStorageClient DataStorageClient",
     "errors": """
-        APIError AuthenticationError BadRequestError BootstrapError CatalogError ConfigurationError
+        APIError Attempt AuthenticationError BadRequestError BootstrapError CatalogError ConfigurationError
         ConflictError ConnectError ConnectionDroppedError DatabaseError ImmutableFieldError
         InternalServerError InvalidRequestError KubernautError NotFoundError Outcome PayloadTooLargeError
         PermissionDeniedError RateLimitError RequestTimeoutError ResponseDecodeError ServerError
@@ -68,6 +69,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.s
 __all__ = [
     "APIError",
     "AsyncDataStorageClient",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "BootstrapError",

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
 
 from kubernaut_datastorage.models import StoredWorkflow
 
@@ -41,6 +41,49 @@ class Difference:
     stored: Any = dataclasses.field(repr=False)
 
 
+class _Row(Protocol):
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def action(self) -> str: ...
+
+
+R = TypeVar("R", bound=_Row)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Rows(Generic[R]):
+    """Rows in order, found by name and version, and counted by action when shown as text."""
+
+    rows: tuple[R, ...]
+    ORDER: ClassVar[tuple[str, ...]] = ()
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def get(self, name: str, version: str | None = None) -> R:
+        """The row of a workflow; without a version its last one. KeyError if there is none."""
+        for row in reversed(self.rows):
+            if row.name == name and version in (None, row.version):
+                return row
+        raise KeyError(name if version is None else f"{name}@{version}")
+
+    def _of(self, action: str) -> tuple[R, ...]:
+        return tuple(row for row in self.rows if row.action == action)
+
+    def __str__(self) -> str:
+        counts = {action: len(self._of(action)) for action in self.ORDER}
+        return ", ".join(f"{count} {action}" for action, count in counts.items() if count) or "nothing to do"
+
+
 @dataclass(frozen=True, slots=True)
 class PlanRow:
     """What is to be done about one workflow.
@@ -61,25 +104,15 @@ class PlanRow:
     """The request body, as it would be sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+@dataclass(frozen=True)
+class Plan(Rows[PlanRow]):
     """What a bootstrap would do, one row per workflow in the order in which it would be done.
 
     Iterable; `get` finds a row; `creates` to `invalid` are the rows of one action. A plan is a snapshot: what someone
     else does before it is applied is met, and reported, by `apply`.
     """
 
-    rows: tuple[PlanRow, ...]
-
-    def __iter__(self) -> Iterator[PlanRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def get(self, name: str, version: str | None = None) -> PlanRow:
-        """The row of a workflow; without a version its last one. KeyError if there is none."""
-        return find(self.rows, name, version)
+    ORDER = ("create", "unchanged", "superseded", "drifted", "demotes", "invalid")
 
     @property
     def creates(self) -> tuple[PlanRow, ...]:
@@ -105,40 +138,6 @@ class Plan:
     def invalid(self) -> tuple[PlanRow, ...]:
         return self._of("invalid")
 
-    def _of(self, action: PlanAction) -> tuple[PlanRow, ...]:
-        return tuple(row for row in self.rows if row.action == action)
-
-    def __str__(self) -> str:
-        return summary((row.action for row in self.rows), ("create", "unchanged", "superseded", "drifted", "demotes"))
-
-
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def version(self) -> str: ...
-
-
-R = TypeVar("R")
-N = TypeVar("N", bound=_Named)
-
-
-def find(rows: Sequence[N], name: str, version: str | None) -> N:
-    """The row of a name and version, without a version the last of the name; KeyError if there is none."""
-    for row in reversed(rows):
-        if row.name == name and version in (None, row.version):
-            return row
-    raise KeyError(f"{name}@{version}" if version is not None else name)
-
-
-def summary(actions: Iterable[str], order: Sequence[str]) -> str:
-    """`5 created, 2 unchanged`: the actions that occur, in a fixed order."""
-    counts: dict[str, int] = dict.fromkeys(order, 0)
-    for action in actions:
-        counts[action] = counts.get(action, 0) + 1
-    return ", ".join(f"{count} {action}" for action, count in counts.items() if count) or "nothing to do"
-
 
 def version_key(text: str) -> tuple[Any, ...] | None:
     """A version as something to sort by: SemVer 2.0 precedence, `v` in front and missing parts allowed.
@@ -155,10 +154,10 @@ def version_key(text: str) -> tuple[Any, ...] | None:
     return (*core, (0, *parts))
 
 
-def ascending(version: Callable[[R], str], rows: Iterable[R]) -> list[R]:
+def ascending(version: Callable[[V], str], rows: Iterable[V]) -> list[V]:
     """By version, lowest first; what can't be ordered comes last, in the order given."""
 
-    def key(row: R) -> tuple[Any, ...]:
+    def key(row: V) -> tuple[Any, ...]:
         order = version_key(version(row))
         return (1,) if order is None else (0, *order)
 

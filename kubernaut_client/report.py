@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
 from kubernaut_datastorage.models import StoredWorkflow
 
 from .errors import BootstrapError, KubernautError, Outcome
-from .plan import Difference, find, summary
+from .plan import Difference, Rows
 from .problems import one_line
 
 EnsureAction = Literal["created", "unchanged", "drifted", "demotes"]
 ReportAction = Literal["created", "unchanged", "superseded", "drifted", "demotes", "failed"]
 By = Literal["us", "someone else", "recovered"]
 
-_ORDER = ("created", "unchanged", "superseded", "drifted", "demotes", "failed")
 _STRICT = ("drifted", "demotes", "superseded")
 
 
@@ -54,21 +52,11 @@ class ReportRow:
     error: KubernautError | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BootstrapReport:
+@dataclass(frozen=True)
+class BootstrapReport(Rows[ReportRow]):
     """What a bootstrap did, one row per workflow. Iterable; `created` to `failed` are the rows of one action."""
 
-    rows: tuple[ReportRow, ...]
-
-    def __iter__(self) -> Iterator[ReportRow]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def get(self, name: str, version: str | None = None) -> ReportRow:
-        """The row of a workflow; without a version its last one. KeyError if there is none."""
-        return find(self.rows, name, version)
+    ORDER = ("created", "unchanged", "superseded", "drifted", "demotes", "failed")
 
     @property
     def created(self) -> tuple[ReportRow, ...]:
@@ -113,9 +101,3 @@ class BootstrapReport:
         if self.created or not outcomes <= {Outcome.NOT_SENT, Outcome.REFUSED}:
             return Outcome.UNKNOWN
         return Outcome.REFUSED if Outcome.REFUSED in outcomes else Outcome.NOT_SENT
-
-    def _of(self, action: ReportAction) -> tuple[ReportRow, ...]:
-        return tuple(row for row in self.rows if row.action == action)
-
-    def __str__(self) -> str:
-        return summary((row.action for row in self.rows), _ORDER)
