@@ -21,7 +21,7 @@ import ipaddress
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from kubernaut_client.emulator.database import DatabaseFailure
@@ -29,44 +29,19 @@ from kubernaut_client.emulator.faults import Fault
 from kubernaut_client.emulator.messages import Reply, Request, json_reply
 from kubernaut_client.emulator.requestlog import RequestRecord
 
+if TYPE_CHECKING:
+    from kubernaut_client.emulator.instance import Instance
+
 _FAULT_MEMBERS: Final = frozenset(
     ("operation", "count", "skip", "status", "body", "headers", "drop", "stall", "hold", "delay", "trickle")
 )
 _SECRET_HEADERS: Final = ("authorization", "proxy-authorization", "cookie")
 
 
-class Controlled(Protocol):
-    """What the control interface controls."""
-
-    @property
-    def host(self) -> str: ...
-
-    @property
-    def build(self) -> str: ...
-
-    @property
-    def requests(self) -> tuple[RequestRecord, ...]: ...
-
-    @property
-    def faults(self) -> tuple[Fault, ...]: ...
-
-    def clear_requests(self) -> None: ...
-
-    def add_fault(self, fault: Fault) -> Fault: ...
-
-    async def clear_faults_async(self) -> None: ...
-
-    async def reset_async(self) -> None: ...
-
-    async def rows_async(self, table: str) -> list[dict[str, Any]]: ...
-
-    async def set_database_async(self, up: bool) -> None: ...
-
-
 class Control:
     """Answers the requests to the control interface of one emulator."""
 
-    def __init__(self, emulator: Controlled) -> None:
+    def __init__(self, emulator: Instance) -> None:
         self._emulator = emulator
         self._actions: Mapping[tuple[str, str], Callable[[Request], Awaitable[object]]] = {
             ("GET", ""): self._about,
@@ -133,19 +108,19 @@ class Control:
         return {"build": self._emulator.build, "version": version()}
 
     async def _requests(self, request: Request) -> object:
-        return {"requests": [_shown(record) for record in self._emulator.requests]}
+        return {"requests": [_shown(record) for record in self._emulator.log.records()]}
 
     async def _clear_requests(self, request: Request) -> object:
-        self._emulator.clear_requests()
+        self._emulator.log.clear()
         return {}
 
     async def _table(self, request: Request) -> object:
         name = "/".join(request.path.split("/")[3:])
-        rows = await self._emulator.rows_async(name)
+        rows = await self._emulator.rows(name)
         return {"rows": [{column: _plain(value) for column, value in row.items()} for row in rows]}
 
     async def _faults(self, request: Request) -> object:
-        return {"faults": [fault.as_dict() for fault in self._emulator.faults]}
+        return {"faults": [fault.as_dict() for fault in self._emulator.faults.active()]}
 
     async def _add_fault(self, request: Request) -> object:
         members = _object(request.body)
@@ -154,21 +129,21 @@ class Control:
             raise ValueError(f"a fault has no {', '.join(unknown)}; it has {', '.join(sorted(_FAULT_MEMBERS))}")
         if not isinstance(members.get("operation"), str):
             raise ValueError('operation must be the name of an operation, or "*"')
-        return self._emulator.add_fault(Fault(**members)).as_dict()
+        return self._emulator.faults.add(Fault(**members)).as_dict()
 
     async def _clear_faults(self, request: Request) -> object:
-        await self._emulator.clear_faults_async()
+        await self._emulator.clear_faults()
         return {}
 
     async def _reset(self, request: Request) -> object:
-        await self._emulator.reset_async()
+        await self._emulator.reset()
         return {}
 
     async def _database(self, request: Request) -> object:
         state = _object(request.body).get("state")
         if state not in ("up", "down"):
             raise ValueError(f'state must be "up" or "down", not {state!r}')
-        await self._emulator.set_database_async(state == "up")
+        await self._emulator.set_database(up=state == "up")
         return {"state": state}
 
 

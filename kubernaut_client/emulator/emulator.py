@@ -16,15 +16,14 @@ from collections.abc import Coroutine, Generator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from kubernaut_client.emulator.faults import Fault, Faults, Moment
+from kubernaut_client.emulator.faults import Fault, Moment
 from kubernaut_client.emulator.postgres import PostgresServer
 from kubernaut_client.emulator.requestlog import WRITES, RequestLog, RequestRecord
 
 if TYPE_CHECKING:
     import asyncio
 
-    from kubernaut_client.emulator.database import Database
-    from kubernaut_client.emulator.server import Server
+    from kubernaut_client.emulator.instance import Instance
     from kubernaut_client.emulator.service import Build
 
 _T = TypeVar("_T")
@@ -75,12 +74,8 @@ class Emulator:
         self._owner = 0  # the process that started it; 0 while it doesn't run
         self._lifecycle = threading.RLock()
         self._log = RequestLog()
-        self._faults: Faults | None = None
         self._postgres: PostgresServer | None = None
-        self._database: Database | None = None
-        self._database_lock: asyncio.Lock | None = None
-        self._database_up = True
-        self._server: Server | None = None
+        self._instance: Instance | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._listener: socket.socket | None = None
@@ -193,7 +188,7 @@ class Emulator:
         from kubernaut_client.emulator.database import DatabaseFailure
 
         try:
-            return self._call(self.rows_async(table))
+            return self._call(self._running_instance().rows(table))
         except DatabaseFailure as failure:
             raise OSError(f"the rows of {table} can't be read: {failure}") from failure
 
@@ -206,7 +201,7 @@ class Emulator:
         from kubernaut_client.emulator.database import DatabaseFailure
 
         try:
-            self._call(self.reset_async())
+            self._call(self._running_instance().reset())
         except DatabaseFailure as failure:
             raise OSError(f"the database can't be emptied: {failure}") from failure
 
@@ -252,7 +247,7 @@ class Emulator:
         Raises:
             ValueError: An unknown operation, a value out of range, or a combination that makes no sense.
         """
-        return self.add_fault(
+        return self._running_instance().faults.add(
             Fault(
                 operation,
                 count=count,
@@ -271,11 +266,11 @@ class Emulator:
     @property
     def faults(self) -> tuple[Fault, ...]:
         """The faults that may still be applied; each knows how often it has been."""
-        return self._faults.active() if self._faults is not None else ()
+        return self._instance.faults.active() if self._instance is not None else ()
 
     def clear_faults(self) -> None:
         """Forget all faults and end the requests that stall."""
-        self._call(self.clear_faults_async())
+        self._call(self._running_instance().clear_faults())
 
     def stop_database(self) -> None:
         """Take the database down: its connections end, and new ones are refused. Its rows stay.
@@ -285,7 +280,7 @@ class Emulator:
         Raises:
             OSError: The server didn't stop.
         """
-        self._call(self.set_database_async(False))
+        self._call(self._running_instance().set_database(up=False))
 
     def start_database(self) -> None:
         """Bring the database back; the next request works again.
@@ -293,7 +288,7 @@ class Emulator:
         Raises:
             OSError: The server didn't start.
         """
-        self._call(self.set_database_async(True))
+        self._call(self._running_instance().set_database(up=True))
 
     @contextlib.contextmanager
     def database_down(self) -> Generator[None]:
@@ -303,54 +298,6 @@ class Emulator:
             yield
         finally:
             self.start_database()
-
-    # ---- the same for callers in the event loop --------------------------------------------------------------------
-
-    def add_fault(self, fault: Fault) -> Fault:
-        """Add a fault that was made elsewhere."""
-        self._require_running()
-        assert self._faults is not None
-        return self._faults.add(fault)
-
-    async def clear_faults_async(self) -> None:
-        """`clear_faults` within the emulator's event loop."""
-        assert self._faults is not None and self._server is not None
-        self._faults.clear()
-        self._server.release_stalled()
-
-    async def rows_async(self, table: str) -> list[dict[str, Any]]:
-        """`rows` within the emulator's event loop."""
-        from kubernaut_client.emulator.database import TABLES
-
-        if table not in TABLES:
-            raise LookupError(f"there is no table {table!r}; there is {', '.join(sorted(TABLES))}")
-        assert self._database is not None
-        return await self._database.rows(table)
-
-    async def reset_async(self) -> None:
-        """`reset` within the emulator's event loop."""
-        assert self._faults is not None and self._server is not None and self._database is not None
-        self._faults.clear()
-        await self._server.settle()
-        await self.set_database_async(True)
-        await self._database.empty()
-        self._log.clear()
-
-    async def set_database_async(self, up: bool) -> None:
-        """`start_database` or `stop_database` within the emulator's event loop."""
-        import asyncio
-
-        assert self._database is not None and self._database_lock is not None
-        async with self._database_lock:
-            if up == self._database_up:
-                return
-            if self._postgres is not None:
-                await asyncio.to_thread(self._postgres.up if up else self._postgres.down)
-            elif up:
-                self._database.reconnect()
-            else:
-                await self._database.cut_off()
-            self._database_up = up
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
@@ -362,15 +309,15 @@ class Emulator:
             where = "was started by another process" if self._owner else "is not running"
             raise RuntimeError(f"the emulator {where}")
 
+    def _running_instance(self) -> Instance:
+        self._require_running()
+        assert self._instance is not None
+        return self._instance
+
     def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """Run a coroutine in the event loop and return its result."""
         import asyncio
 
-        try:
-            self._require_running()
-        except RuntimeError:
-            coroutine.close()
-            raise
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_SECONDS)
 
@@ -378,13 +325,13 @@ class Emulator:
         """Import the machinery, start the thread and wait until the server accepts connections."""
         import asyncio
 
-        from kubernaut_client.emulator import contract, control, router, server, service, validation
-        from kubernaut_client.emulator.database import Database, DatabaseFailure
-
-        described = contract.load()
-        validator = validation.Validator(described)
-        self._faults = Faults(router.OPERATIONS)
+        try:
+            from kubernaut_client.emulator.database import DatabaseFailure
+            from kubernaut_client.emulator.instance import Instance
+        except ImportError as error:  # psycopg is there, but not the library it needs
+            raise _missing(str(error).splitlines()[0]) from error
         self._log.clear()
+        self._instance = Instance(self._host, self._build, self._postgres, self._log)
         loop = self._loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(target=_run_forever, args=(loop,), name="kubernaut-emulator", daemon=True)
         self._thread.start()
@@ -392,31 +339,19 @@ class Emulator:
             self._dsn = f"host='{_quoted(self._postgres.wait_until_ready())}' dbname=postgres user=postgres"
         else:
             self._dsn = self._given_dsn or ""
-        embedded = self._postgres is not None
-        faults, log = self._faults, self._log
-
-        async def begin() -> None:
-            self._database_lock = asyncio.Lock()
-            self._database_up = True
-            self._database = database = Database(self._dsn, shared=not embedded)
-            await database.create()
-            instance = service.Service(self._build, described, validator, database)
-            self._server = server.Server(instance, faults, log, control.Control(self))
-            await self._server.start(listener)
-
         try:
-            asyncio.run_coroutine_threadsafe(begin(), loop).result(_SECONDS)
+            self._call(self._instance.start(listener, self._dsn))
         except DatabaseFailure as failure:
-            raise OSError(f"dsn: the database can't be used: {failure}") from failure
+            whose = "dsn: the database" if self._given_dsn else "the database"
+            raise OSError(f"{whose} can't be used: {failure}") from failure
 
     def _tear_down(self) -> None:
         """Undo whatever of `start` has been done."""
         loop, thread = self._loop, self._thread
         if loop is not None and thread is not None:
-            import asyncio
-
             with contextlib.suppress(Exception):
-                asyncio.run_coroutine_threadsafe(self._end(), loop).result(_SECONDS)
+                if self._instance is not None:
+                    self._call(self._instance.stop())
             loop.call_soon_threadsafe(loop.stop)
             thread.join(_SECONDS)
             loop.close()
@@ -425,16 +360,7 @@ class Emulator:
         if self._postgres is not None:
             self._postgres.stop()
         self._listener = None
-        self._loop = self._thread = self._postgres = self._database = self._server = None
-
-    async def _end(self) -> None:
-        if self._server is not None:
-            await self._server.stop()
-        if self._database is not None:
-            if self._database_up or self._postgres is None:
-                self._database.reconnect()
-                await self._database.drop()
-            await self._database.close()
+        self._loop = self._thread = self._postgres = self._instance = None
 
     def _leave_to_parent(self) -> None:
         """In a forked child: let go of the parent's port, and of locks that nobody will release."""
@@ -465,18 +391,16 @@ def _quoted(value: str) -> str:
 
 
 def _require(modules: tuple[str, ...]) -> None:
-    """Raise an ImportError that helps if a package of the extra is missing."""
+    """Raise an ImportError that helps if a package of the extra is missing. Imports none of them yet."""
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    reason = f"{', '.join(missing)} missing" if missing else ""
-    if not missing:
-        try:
-            importlib.import_module("psycopg.pq")  # fails if the package is there without its library
-        except ImportError as error:
-            reason = str(error).splitlines()[0]
-    if reason:
-        raise ImportError(
-            f'the emulator needs packages that are not installed ({reason}): pip install "kubernaut-client[emulator]"'
-        )
+    if missing:
+        raise _missing(", ".join(missing))
+
+
+def _missing(what: str) -> ImportError:
+    return ImportError(
+        f'the emulator needs packages that are not installed ({what}): pip install "kubernaut-client[emulator]"'
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
