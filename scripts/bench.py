@@ -60,6 +60,8 @@ class Figure:
         return f"{verdict} {self.case:<14} {self.what:<58} {self.value:8.3f} {self.unit:<7} limit {self.limit:g}"
 
 
+_IMPORTS = 101
+
 CASES: dict[str, Callable[[], list[Figure]]] = {}
 
 
@@ -98,7 +100,7 @@ def import_cost() -> list[Figure]:
     statements = {"import": "import kubernaut_client", "bare": "pass"}
     seconds: dict[str, list[float]] = {name: [] for name in statements}
     modules: dict[str, int] = {}
-    for number in range(41):
+    for number in range(_IMPORTS):
         for name, statement in statements.items() if number % 2 else reversed(statements.items()):
             command = [sys.executable, "-I", "-c", f"{statement}\nimport sys; print(len(sys.modules))"]
             started = time.perf_counter()

@@ -98,14 +98,11 @@ def _everything(
             ),
             *(_environment(wheel, interpreter, "lowest", lowest_pins()) for interpreter in found),
         ]
-        report.run(
-            _pytest_step(f"all tests, {_label(full)}", full, ["-n", _WORKERS, "tests"], closing, _is_installed),
-        )
+        all_tests = ["-n", _WORKERS, "--durations=5", "tests"]
+        report.run(_pytest_step(f"all tests, {_label(full)}", full, all_tests, closing, _is_installed))
+        partial = ["--quiet", "--tb=short", "tests/unit", "tests/contract"]
         matrix = [
-            _pytest_step(
-                f"unit and contract tests, {_label(env)}", env, ["tests/unit", "tests/contract"], [], _is_installed
-            )
-            for env in others
+            _pytest_step(f"unit and contract tests, {_label(env)}", env, partial, [], _is_installed) for env in others
         ]
         beside = Environment(_TESTS / "beside", main_interpreter, wheel, _NEIGHBOURS)
         report.run(
