@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from kubernaut_client.emulator.service import Build
 
 
-class _Signalled(BaseException):
-    """The process is told to end. Derived like KeyboardInterrupt, so that no `except Exception` swallows it."""
-
-
 @click.command(short_help="Run Data Storage for tests, on an embedded PostgreSQL.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind to.")
 @click.option("--port", default=0, show_default="a free one", type=click.IntRange(0, 65535), help="Port to listen on.")
@@ -42,13 +38,11 @@ def emulator(host: str, port: int, build: str, dsn: str | None) -> None:
     """
     from kubernaut_client.emulator import Emulator
 
-    with _ended_by_signals():
+    with _told_to_end() as end:
         try:
             with Emulator(port=port, dsn=dsn, build=cast("Build", build), host=host) as running:
                 click.echo(running.url)
-                threading.Event().wait()
-        except _Signalled:
-            return
+                end.wait()
         except (ValueError, ImportError) as error:
             raise click.UsageError(str(error)) from None
         except OSError as error:
@@ -56,17 +50,21 @@ def emulator(host: str, port: int, build: str, dsn: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _ended_by_signals() -> Generator[None]:
-    """Have SIGINT and SIGTERM raise in the main thread; a second one is ignored, as the first is being obeyed."""
+def _told_to_end() -> Generator[threading.Event]:
+    """An event that SIGINT and SIGTERM set. A second one ends the process at once, and the database with it.
 
-    def end(number: int, frame: FrameType | None) -> None:
+    Raising in the handler would be lost if it came in the middle of an import or a destructor.
+    """
+    event = threading.Event()
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        event.set()
         for other in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(other, signal.SIG_IGN)
-        raise _Signalled
+            signal.signal(other, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield event
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

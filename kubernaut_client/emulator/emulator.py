@@ -78,6 +78,7 @@ class Emulator:
         self._instance: Instance | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._loop_runs = threading.Event()
         self._listener: socket.socket | None = None
         _instances.add(self)
 
@@ -333,7 +334,8 @@ class Emulator:
         self._log.clear()
         self._instance = Instance(self._host, self._build, self._postgres, self._log)
         loop = self._loop = asyncio.SelectorEventLoop()
-        self._thread = threading.Thread(target=_run_forever, args=(loop,), name="kubernaut-emulator", daemon=True)
+        runs = self._loop_runs = threading.Event()
+        self._thread = threading.Thread(target=_run_forever, args=(loop, runs), name="kubernaut-emulator", daemon=True)
         self._thread.start()
         if self._postgres is not None:
             self._dsn = f"host='{_quoted(self._postgres.wait_until_ready())}' dbname=postgres user=postgres"
@@ -348,7 +350,8 @@ class Emulator:
     def _tear_down(self) -> None:
         """Undo whatever of `start` has been done."""
         loop, thread = self._loop, self._thread
-        if loop is not None and thread is not None:
+        # An interrupt may have come between making the thread and its first step.
+        if loop is not None and thread is not None and self._loop_runs.wait(1):
             with contextlib.suppress(Exception):
                 if self._instance is not None:
                     self._call(self._instance.stop())
@@ -378,10 +381,11 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+def _run_forever(loop: asyncio.AbstractEventLoop, runs: threading.Event) -> None:
     import asyncio
 
     asyncio.set_event_loop(loop)
+    runs.set()
     loop.run_forever()
 
 
