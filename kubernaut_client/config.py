@@ -94,6 +94,7 @@ def secrets(headers: Mapping[str, str]) -> list[str]:
 
 
 def user_agent(httpx_version: str) -> str:
+    """Who is calling: this package, Python and httpx, with their versions."""
     return f"kubernaut-client/{__version__} python/{platform.python_version()} httpx/{httpx_version}"
 
 

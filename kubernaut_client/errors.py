@@ -140,7 +140,7 @@ class CatalogError(KubernautError):
 
     def __init__(self, message: str = "", *, errors: Sequence[Any] = (), **context: Any) -> None:
         super().__init__(message, **context)
-        self.errors = tuple(errors)
+        self.errors: tuple[Any, ...] = tuple(errors)
 
 
 class BootstrapError(KubernautError):
@@ -200,9 +200,9 @@ class ResponseDecodeError(KubernautError):
         super().__init__(message, **context)
         self.cut = cut
         self.status = status
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         self.body = body
-        self.items = tuple(items)
+        self.items: tuple[str, ...] = tuple(items)
 
 
 class APIError(KubernautError):
@@ -221,8 +221,8 @@ class APIError(KubernautError):
         **context: Any,
     ) -> None:
         super().__init__(message, **context)
-        self.problem = problem or Problem(0)
-        self.headers = dict(headers or {})
+        self.problem: Problem = problem or Problem(0)
+        self.headers: dict[str, str] = dict(headers or {})
         self.body = body
 
     @property

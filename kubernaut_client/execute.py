@@ -63,8 +63,8 @@ class AsyncCall:
 
     def __init__(self, options: AsyncOptions, timeout: float, deadline: float) -> None:
         self.history: list[Attempt] = []
-        self.request_id = uuid4().hex
-        self.session = options.session
+        self.request_id: str = uuid4().hex
+        self.session: AsyncSession = options.session
         self._options = options
         self._timeout = timeout
         self._deadline = deadline

@@ -218,13 +218,13 @@ class _Base:
     ) -> None:
         self.base_url = base_url
         self.token = token
-        self.headers = {
+        self.headers: dict[str, str] = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
             "user-agent": config.user_agent(httpx.__version__),
             **headers,
         }
-        self.drops_unknown_ids_until = 0.0
+        self.drops_unknown_ids_until: float = 0.0
         """Until when (monotonic clock) the service is known to answer for an unknown id by closing the connection."""
         self._proxy = config.proxy_for(base_url)
         # Loading the certificate authorities takes 20 ms, so a client that only speaks plain HTTP goes without.
@@ -288,7 +288,7 @@ class Session(_Base):
         self._given = http_client
         self._pid = os.getpid()
         self._pools: dict[int, httpx.Client] = {}
-        self.closed = False
+        self.closed: bool = False
         if http_client is None:
             self._pools[self._pid] = self._make()
 
@@ -404,7 +404,7 @@ class AsyncSession(_Base):
         self._given = http_client
         self._pid = os.getpid()
         self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _AsyncPool] = WeakKeyDictionary()
-        self.closed = False
+        self.closed: bool = False
         if http_client is None:
             self._make()  # so that what can't be used is refused here, as in the synchronous session
 

@@ -112,7 +112,7 @@ class Plan(Rows[PlanRow]):
     else does before it is applied is met, and reported, by `apply`.
     """
 
-    ORDER = ("create", "unchanged", "superseded", "drifted", "demotes", "invalid")
+    ORDER: ClassVar[tuple[str, ...]] = ("create", "unchanged", "superseded", "drifted", "demotes", "invalid")
 
     @property
     def creates(self) -> tuple[PlanRow, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from kubernaut_datastorage.models import StoredWorkflow
 
@@ -56,7 +56,7 @@ class ReportRow:
 class BootstrapReport(Rows[ReportRow]):
     """What a bootstrap did, one row per workflow. Iterable; `created` to `failed` are the rows of one action."""
 
-    ORDER = ("created", "unchanged", "superseded", "drifted", "demotes", "failed")
+    ORDER: ClassVar[tuple[str, ...]] = ("created", "unchanged", "superseded", "drifted", "demotes", "failed")
 
     @property
     def created(self) -> tuple[ReportRow, ...]:

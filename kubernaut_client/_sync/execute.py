@@ -64,8 +64,8 @@ class Call:
 
     def __init__(self, options: Options, timeout: float, deadline: float) -> None:
         self.history: list[Attempt] = []
-        self.request_id = uuid4().hex
-        self.session = options.session
+        self.request_id: str = uuid4().hex
+        self.session: Session = options.session
         self._options = options
         self._timeout = timeout
         self._deadline = deadline

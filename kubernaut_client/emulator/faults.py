@@ -62,13 +62,15 @@ class Fault:
                 raise ValueError(f"{silent} and {name} exclude each other: {silent} sends no answer")
         if silent is None and all(value is None for value in (*answers.values(), hold, delay)):
             raise ValueError("a fault needs one of status, headers, drop, stall, hold, delay or trickle")
-        self.id = next(_counter)
+        self.id: int = next(_counter)
         self.operation = operation
         self.count = count
         self.skip = skip
         self.status = status
+        self.body: bytes | None
+        self.content_type: str | None
         self.body, self.content_type = _encode(body, status)
-        self.headers = _check_headers(headers)
+        self.headers: tuple[tuple[str, str | None], ...] = _check_headers(headers)
         self.drop: Moment | None = drop
         self.stall: Moment | None = stall
         self.hold = hold

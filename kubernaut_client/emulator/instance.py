@@ -34,7 +34,7 @@ class Instance:
         self.host = host
         self.build: Build = build
         self.log = log
-        self.faults = Faults(router.OPERATIONS)
+        self.faults: Faults = Faults(router.OPERATIONS)
         self._contract = contract.load()
         self._validator = Validator(self._contract)
         self._postgres = postgres

@@ -52,7 +52,7 @@ class Entry:
     """A place in the log whose request may not have been answered yet."""
 
     def __init__(self, record: RequestRecord) -> None:
-        self.record = record
+        self.record: RequestRecord = record
         self._start = time.perf_counter()
 
     def finish(self, status: int | None) -> None:

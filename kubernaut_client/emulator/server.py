@@ -51,8 +51,8 @@ class Exchange:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.abandoned = asyncio.Event()
-        self.stalled = False
+        self.abandoned: asyncio.Event = asyncio.Event()
+        self.stalled: bool = False
 
     async def wait(self, seconds: float | None) -> None:
         """Wait so long, or for ever; a reset ends it.
@@ -230,7 +230,7 @@ class Connection:
         task = asyncio.current_task()
         assert task is not None
         self.task: asyncio.Task[object] = task
-        self.half_request = False
+        self.half_request: bool = False
         self._server = server
         self._reader = reader
         self._writer = writer

@@ -145,10 +145,10 @@ class Child:
     """
 
     def __init__(self, arguments: list[str], log: str, account: Account, library: ctypes.CDLL | None = None) -> None:
-        self.name = os.path.basename(arguments[0])
+        self.name: str = os.path.basename(arguments[0])
         self._descriptor = -1
         self.status: int | None = None
-        self.pid = os.fork()
+        self.pid: int = os.fork()
         if self.pid == 0:
             self._become(arguments, log, account, library)
         if hasattr(os, "pidfd_open"):
@@ -221,9 +221,9 @@ class Account:
     """The user that postgres runs under: the caller's own, or an unprivileged one, as it refuses to run as root."""
 
     def __init__(self) -> None:
-        self.user = os.geteuid()
-        self.group = os.getegid()
-        self.changes = self.user == 0
+        self.user: int = os.geteuid()
+        self.group: int = os.getegid()
+        self.changes: bool = self.user == 0
         if self.changes:
             self.user, self.group = self._unprivileged()
 
