@@ -10,10 +10,10 @@ import time
 from hapi_workflows import workflows
 
 from kubernaut_client import BootstrapReport, ConflictError, DatabaseError, DataStorageClient
-from kubernaut_client.emulator import Emulator
+from kubernaut_client.emulator import Build, Emulator
 from kubernaut_client.models import RemediationWorkflow
 
-BUILDS = {
+BUILDS: dict[Build, str] = {
     "2025-12-30": "a duplicate is answered with 409 Conflict",
     "2025-12-27": "a duplicate is answered with 500, like any fault",
 }

@@ -58,8 +58,8 @@ def opened(colour: Colour, url: str, **options: Any) -> Iterator[Any]:
             yield client
         return
     with asyncio.Runner() as runner:
-        client = AsyncDataStorageClient(url, **options)
+        each = AsyncDataStorageClient(url, **options)
         try:
-            yield Blocking(client, runner)
+            yield Blocking(each, runner)
         finally:
-            runner.run(client.close())
+            runner.run(each.close())

@@ -53,7 +53,7 @@ def test_five_workflows_twice(service: tuple[Any, Emulator]) -> None:
     emulator.clear_requests()
     report = client.workflows.bootstrap(examples()).raise_for_errors(strict=True)
     assert (len(report.unchanged), len(report)) == (5, 5)
-    assert emulator.writes == ()
+    assert not emulator.writes
     assert len(emulator.requests) == 1
     assert report.get("crashloop-fix-configuration").id is not None
     with pytest.raises(KeyError):
@@ -99,7 +99,7 @@ def test_ensure_never_raises_a_conflict(service: tuple[Any, Emulator]) -> None:
     client, emulator = service
     client.workflows.create(workflow("a"))
     empty = {"workflow_name": "a", "versions": None, "total": 0}
-    answer = {"status": 200, "body": empty, "headers": {"Content-Type": "application/json"}}
+    answer: dict[str, Any] = {"status": 200, "body": empty, "headers": {"Content-Type": "application/json"}}
     emulator.fault("listWorkflowVersions", **answer)
     emulator.fault("listWorkflowVersions", status=500, body={"title": "x"})
     if emulator.build == "2025-12-30":

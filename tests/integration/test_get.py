@@ -1,6 +1,6 @@
 """Reading by id against the emulator: the not-found procedure, the walk through the list, and versions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -156,12 +156,13 @@ def test_wrong_base_url(client: Any, emulator: Emulator) -> None:
     "bad", ["", "nope", "3f2504e0-4f89-41d3-9a0c", "{3f2504e0-4f89-41d3-9a0c-0305e82c3301}", 7, None]
 )
 def test_malformed_id(client: Any, emulator: Emulator, bad: Any) -> None:
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: client.workflows.get(bad),
         lambda: client.workflows.update(bad, status="active"),
         lambda: client.workflows.disable(bad),
         lambda: client.workflows.republish(bad, version="2.0.0"),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(InvalidRequestError, match="workflow_id"):
             call()
     assert emulator.requests == ()
@@ -209,7 +210,7 @@ def test_list_while_rows_arrive(client: Any, emulator: Emulator) -> None:
 def test_walks_without_a_total(client: Any, emulator: Emulator) -> None:
     """A page without total isn't the last one, and one that brings nothing new is."""
     row = {**workflow("a"), "workflow_id": str(uuid4()), "is_latest_version": True}
-    answer = {"status": 200, "headers": {"Content-Type": "application/json"}}
+    answer: dict[str, Any] = {"status": 200, "headers": {"Content-Type": "application/json"}}
     emulator.fault("listWorkflows", body={"workflows": [row]}, **answer)
     emulator.fault("listWorkflows", body={"workflows": [{**row, "workflow_id": str(uuid4())}]}, **answer)
     emulator.fault("listWorkflows", body={"workflows": []}, **answer)

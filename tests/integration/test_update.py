@@ -1,6 +1,6 @@
 """Changing the status of a workflow against the emulator: the update procedure, and republishing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -52,10 +52,11 @@ def test_disable_and_enable(client: Any, emulator: Emulator) -> None:
 
 
 def test_unknown_id(client: Any, emulator: Emulator) -> None:
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: client.workflows.update(uuid4(), status="active"),
         lambda: client.workflows.disable(uuid4(), reason="x"),
-    ):
+    ]
+    for call in calls:
         emulator.clear_requests()
         with pytest.raises(NotFoundError) as caught:
             call()

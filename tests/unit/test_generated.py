@@ -149,7 +149,7 @@ def test_the_package_is_typed_and_needs_attrs_and_httpx_alone() -> None:
 
 
 def pickled(value: Any, protocol: int = pickle.DEFAULT_PROTOCOL) -> Any:
-    return pickle.loads(pickle.dumps(value, protocol))  # noqa: S301 - bytes of our own
+    return pickle.loads(pickle.dumps(value, protocol))
 
 
 def test_unset_survives_copy() -> None:
