@@ -6,14 +6,15 @@ Needs nothing running: the emulator is started here. Run it by scripts/demo.
 import os
 import sys
 import time
+from typing import Literal
 
 from hapi_workflows import workflows
 
 from kubernaut_client import BootstrapReport, ConflictError, DatabaseError, DataStorageClient
-from kubernaut_client.emulator import Build, Emulator
+from kubernaut_client.emulator import Emulator
 from kubernaut_client.models import RemediationWorkflow
 
-BUILDS: dict[Build, str] = {
+BUILDS: dict[Literal["2025-12-30", "2025-12-27"], str] = {
     "2025-12-30": "a duplicate is answered with 409 Conflict",
     "2025-12-27": "a duplicate is answered with 500, like any fault",
 }

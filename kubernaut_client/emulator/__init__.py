@@ -6,6 +6,5 @@ Needs the extra `emulator`. It shares no code with the client, so that neither c
 from kubernaut_client.emulator.emulator import Emulator
 from kubernaut_client.emulator.faults import Fault
 from kubernaut_client.emulator.requestlog import RequestRecord
-from kubernaut_client.emulator.service import Build
 
-__all__ = ["Build", "Emulator", "Fault", "RequestRecord"]
+__all__ = ["Emulator", "Fault", "RequestRecord"]
