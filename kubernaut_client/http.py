@@ -323,7 +323,7 @@ class Session(_Base):
                     attempt.left(httpcore.ReadTimeout)
             # The status line is here: whatever cuts the body short, the answer stands.
             except Exception as error:  # noqa: BLE001 - see above
-                cause = error
+                cause = _without_frames(error)
             finally:
                 response.close()
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
@@ -439,7 +439,7 @@ class AsyncSession(_Base):
                     attempt.left(httpcore.ReadTimeout)
             # The status line is here: whatever cuts the body short, the answer stands.
             except Exception as error:  # noqa: BLE001 - see above
-                cause = error
+                cause = _without_frames(error)
             finally:
                 await response.aclose()
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
@@ -544,6 +544,15 @@ def _kept(error: Exception, request: httpx.Request | None, headers: Mapping[str,
             return None
         if isinstance(link, httpx.RequestError) and request is not None:
             link.request = httpx.Request(request.method, request.url)
+        link = link.__cause__ or link.__context__
+    return error
+
+
+def _without_frames(error: Exception) -> Exception:
+    """The exception without its tracebacks, whose frames would keep the generators of a response from being closed."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
         link = link.__cause__ or link.__context__
     return error
 
