@@ -318,16 +318,19 @@ class Session(_Base):
             chunks: list[bytes] = []
             cause: Exception | None = None
             try:
-                for chunk in response.iter_bytes():
-                    chunks.append(chunk)
-                    attempt.left(httpcore.ReadTimeout)
+                if not response.is_stream_consumed:  # as a hook of the caller's may have done
+                    for chunk in response.iter_raw():
+                        chunks.append(chunk)
+                        if not own:
+                            attempt.left(httpcore.ReadTimeout)
             # The status line is here: whatever cuts the body short, the answer stands.
             except Exception as error:  # noqa: BLE001 - see above
-                cause = _without_frames(error)
+                cause = error
             finally:
                 response.close()
+            body, cause = _decoded(response, b"".join(chunks), cause)
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
-            return Answer(response.status_code, dict(response.headers), b"".join(chunks), cause is None, kept)
+            return Answer(response.status_code, dict(response.headers), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
@@ -434,16 +437,19 @@ class AsyncSession(_Base):
             chunks: list[bytes] = []
             cause: Exception | None = None
             try:
-                async for chunk in response.aiter_bytes():
-                    chunks.append(chunk)
-                    attempt.left(httpcore.ReadTimeout)
+                if not response.is_stream_consumed:  # as a hook of the caller's may have done
+                    async for chunk in response.aiter_raw():
+                        chunks.append(chunk)
+                        if not own:
+                            attempt.left(httpcore.ReadTimeout)
             # The status line is here: whatever cuts the body short, the answer stands.
             except Exception as error:  # noqa: BLE001 - see above
-                cause = _without_frames(error)
+                cause = error
             finally:
                 await response.aclose()
+            body, cause = _decoded(response, b"".join(chunks), cause)
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
-            return Answer(response.status_code, dict(response.headers), b"".join(chunks), cause is None, kept)
+            return Answer(response.status_code, dict(response.headers), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
@@ -504,6 +510,22 @@ _NEVER_SENT = (
 )
 
 
+def _decoded(response: httpx.Response, raw: bytes, cause: Exception | None) -> tuple[bytes, Exception | None]:
+    """A body without its content coding; as it came, with what is wrong, if that can't be had.
+
+    Decoded here and not while it arrives, where a broken coding would leave the connection's generators half-way.
+    """
+    try:
+        with contextlib.suppress(httpx.ResponseNotRead):
+            return response.content, cause  # a hook of the caller's has read it
+        coding = response.headers.get("content-encoding")
+        return (
+            httpx.Response(200, headers={"content-encoding": coding}, content=raw).content if coding else raw
+        ), cause
+    except Exception as error:  # noqa: BLE001 - a decoder may raise anything for bytes of any kind
+        return raw, cause or error
+
+
 def _raised_by_hook(error: httpx.HTTPStatusError) -> Answer:
     """The answer behind `raise_for_status` in an event hook of a caller's client."""
     response = error.response
@@ -544,15 +566,6 @@ def _kept(error: Exception, request: httpx.Request | None, headers: Mapping[str,
             return None
         if isinstance(link, httpx.RequestError) and request is not None:
             link.request = httpx.Request(request.method, request.url)
-        link = link.__cause__ or link.__context__
-    return error
-
-
-def _without_frames(error: Exception) -> Exception:
-    """The exception without its tracebacks, whose frames would keep the generators of a response from being closed."""
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
         link = link.__cause__ or link.__context__
     return error
 
