@@ -33,6 +33,7 @@ BODY = json.dumps(STORED).encode()
 
 def timed(call: Callable[[], Any]) -> tuple[Any, float]:
     """What the call gave and how long it took; a busy machine may delay one run, but hardly three in a row."""
+    value, seconds = None, 0.0
     for _ in range(3):
         started = time.monotonic()
         value = call()
