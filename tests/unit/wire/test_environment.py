@@ -24,7 +24,8 @@ from tests.unit.wire.driver import Driver
 from tests.unit.wire.server import Connection, Received, WireServer, answer, closed_port, keep_alive, once
 from tests.unit.wire.test_generated_answers import shown
 
-EMPTY = answer(200, b'{"versions": null}')
+# Announced, or the next call might pick the connection before it sees that the server has closed it.
+EMPTY = answer(200, b'{"versions": null}', "application/json", "Connection: close")
 PATH = "/api/v1/workflows/by-name/x/versions"
 
 
