@@ -21,7 +21,9 @@ from tests.integration.emulator_tools import PATIENCE, Process, children, comman
 pytestmark = pytest.mark.emulator
 
 PRELUDE = """
-import json, os, sys, threading, time
+import json, os, signal, sys, threading, time
+# A run in a shell's background starts with the signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from kubernaut_client.emulator import Emulator
 emulator = Emulator()
 def tell(**what):
