@@ -147,6 +147,14 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def program(pid: int) -> str:
+    """The name of the program that a process runs; empty once it has ended. Unlike its path it has no spaces."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
 def command(pid: int) -> str:
     """The command line of a process; empty once it has ended."""
     try:

@@ -16,7 +16,7 @@ import pytest
 
 from kubernaut_client.emulator import Emulator
 from kubernaut_client.emulator.postgres import find_installation
-from tests.integration.emulator_tools import PATIENCE, Process, children, command, eventually, watched
+from tests.integration.emulator_tools import PATIENCE, Process, children, command, eventually, program, watched
 
 pytestmark = pytest.mark.emulator
 
@@ -135,7 +135,7 @@ def test_killed_while_it_starts(stage: str, place: Path, scripts: list[Script]) 
             return True
         if stage == "directory":
             return bool(list(place.iterdir()))
-        return any(stage in command(pid).split(" ")[0] for pid in children(supervisor.pid))
+        return any(stage == program(pid) for pid in children(supervisor.pid))
 
     eventually(reached)
     below = watched(children(supervisor.pid))
