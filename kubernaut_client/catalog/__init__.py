@@ -1,0 +1,16 @@
+"""Workflow catalogs as files: read with `load`, written with `export`.
+
+Needs the extra `catalog` (PyYAML), which is imported nowhere else in the client.
+"""
+
+try:
+    import yaml as _yaml  # noqa: F401 - whether it is there is all that is asked
+except ImportError as _error:
+    raise ImportError('kubernaut_client.catalog needs PyYAML: pip install "kubernaut-client[catalog]"') from _error
+
+from kubernaut_client.catalog.yamltext import CatalogProblem, Source
+
+__all__ = [
+    "CatalogProblem",
+    "Source",
+]
