@@ -1,7 +1,7 @@
 """The `kubernaut-client` command.
 
 Needs the extra `cli`; what a sub-command needs beyond that is imported when it runs. The commands use nothing but the
-public API, and each lives in a module named for it.
+public API, and each lives in a module named for it. `group` lists them, `command` is what they are made of.
 """
 
 from __future__ import annotations
@@ -10,26 +10,30 @@ import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 done, 1 failed, 2 wrong usage or a missing package.
+    """Run the command and return its exit code, one of `exits.ExitCode`; without arguments it shows its help.
 
     Args:
         arguments: Those of the process if None.
     """
+    words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    from .output import Output
+
+    output = Output.for_arguments(words)
     try:
         import click
-    except ImportError:
-        sys.stderr.write('kubernaut-client: click is not installed: pip install "kubernaut-client[cli]"\n')
-        return 2
-    from kubernaut_client.cli.group import kubernaut_client
+
+        from .group import kubernaut_client
+    except ImportError as error:
+        from .failures import tell
+
+        return tell(output, error)
+    from .failures import tell
+    from .options import command_name
 
     try:
-        status = kubernaut_client.main(arguments, prog_name="kubernaut-client", standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except click.Abort:
-        sys.stderr.write("Aborted.\n")
-        return 1
+        status = kubernaut_client.main(words, prog_name="kubernaut-client", standalone_mode=False, obj=output)
+    except click.UsageError as error:
+        return tell(output, error, command_name(error.ctx) or None if error.ctx else None)
+    except (click.ClickException, click.Abort, KeyboardInterrupt) as error:
+        return tell(output, error)
     return status if isinstance(status, int) else 0

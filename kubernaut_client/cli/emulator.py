@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from .command import Result, command
+from .options import Settings
+
 if TYPE_CHECKING:
     from kubernaut_client.emulator.service import Build
 
 
-@click.command(short_help="Run Data Storage for tests, on an embedded PostgreSQL.")
+@command("emulator")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind to.")
 @click.option("--port", default=0, show_default="a free one", type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option(
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     help="Build of the service to play; 2025-12-27 answers a duplicate with 500.",
 )
 @click.option("--dsn", metavar="DSN", help="PostgreSQL server to use, instead of starting one.")
-def emulator(host: str, port: int, build: str, dsn: str | None) -> None:
+def emulator(settings: Settings, host: str, port: int, build: str, dsn: str | None) -> Result:
     """Run Data Storage for tests and demos, on a PostgreSQL of its own, and print its URL when it answers.
 
     It keeps running until Ctrl-C or SIGTERM, and leaves nothing behind. Faults, the request log, tables and a reset are
@@ -38,15 +41,19 @@ def emulator(host: str, port: int, build: str, dsn: str | None) -> None:
     """
     from kubernaut_client.emulator import Emulator
 
+    output = settings.output
     with _told_to_end() as end:
         try:
             with Emulator(port=port, dsn=dsn, build=cast("Build", build), host=host) as running:
-                click.echo(running.url)
+                output.base_url = running.url
+                output.line(running.url)
+                if output.json:
+                    output.document({"build": build}, command=settings.command, code=0)
+                output.flush()
                 end.wait()
-        except (ValueError, ImportError) as error:
+        except ValueError as error:
             raise click.UsageError(str(error)) from None
-        except OSError as error:
-            raise click.ClickException(error.strerror or str(error)) from None
+    return Result(keys=None)
 
 
 @contextlib.contextmanager

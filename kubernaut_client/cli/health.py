@@ -1,0 +1,66 @@
+"""`kubernaut-client health`: what the service says of itself, and whether it answers at all."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from .command import Result, command
+from .exits import Facts
+from .failures import CommandFailed
+from .options import Settings
+from .output import Output
+from .text import Styled
+
+if TYPE_CHECKING:
+    from kubernaut_client import CallRecord, HealthStatus
+
+
+@command("health")
+def health(settings: Settings) -> Result:
+    """Show whether the service is alive, reaches its database, and takes requests.
+
+    One attempt each, never repeated. Exit code 0 if all is well, 1 if it answers that it isn't, 4 if nobody answers.
+
+    \b
+    Example:
+      kubernaut-client health --url http://localhost:8080
+      kubernaut-client health --output json --timeout 2
+    """
+    calls: list[CallRecord] = []
+    with settings.client(on_call=calls.append) as client:
+        checks: dict[str, HealthStatus | None] = {"live": client.health.live(), "health": None, "ready": None}
+        error: BaseException | None = unanswered(calls[-1])
+        if error is None:
+            # Only a service that answers is asked on: each question may take the whole timeout.
+            checks |= {"health": client.health.check(), "ready": client.health.ready()}
+    ok = all(checks.values())
+    if not ok and error is None:
+        error = CommandFailed("NotReadyError", f"{settings.output.base_url} answers but isn't well: {_why(checks)}")
+    return Result(
+        facts=Facts(failed=not ok),
+        keys={"ok": ok, "checks": {name: None if check is None else asdict(check) for name, check in checks.items()}},
+        show=lambda output: _show(output, checks),
+        error=error,
+    )
+
+
+def unanswered(call: CallRecord) -> BaseException | None:
+    """What kept an attempt from an answer; None if there was one, whatever it says."""
+    return call.error if call.status is None else None
+
+
+def _why(checks: dict[str, HealthStatus | None]) -> str:
+    return next(
+        check.reason or check.status or "unknown" for check in checks.values() if check is not None and not check.ok
+    )
+
+
+def _show(output: Output, checks: dict[str, HealthStatus | None]) -> None:
+    rows: list[list[str | Styled]] = []
+    for name, check in checks.items():
+        if check is not None:
+            status = Styled(check.status or "", "green") if check.ok else Styled(check.status or "", "red")
+            rows.append([name, status, check.reason or "", check.error or ""])
+    if len(rows) > 1:
+        output.table(["CHECK", "STATUS", "REASON", "DETAIL"], rows)

@@ -1,0 +1,188 @@
+"""The options that every command takes, before or behind its name, and the `Settings` that they come to.
+
+What isn't given here is left to the client, which reads its own environment variables.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .output import Output
+
+if TYPE_CHECKING:
+    from kubernaut_client import CallRecord, DataStorageClient
+
+URL_VARIABLES = ("KUBERNAUT_DATASTORAGE_URL", "DATA_STORAGE_URL")
+# Option, and the variable that the client reads where the option isn't given.
+TLS_FILES = {
+    "ca_file": ("--ca-file", "KUBERNAUT_CA_FILE"),
+    "client_cert": ("--client-cert", "KUBERNAUT_CLIENT_CERT"),
+    "client_key": ("--client-key", "KUBERNAUT_CLIENT_KEY"),
+}
+_GIVEN = "kubernaut_client.cli.options"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the common options of a run come to; handed to every command. `command` is its name ("workflows list")."""
+
+    command: str
+    output: Output = field(repr=False)
+    url: str | None = None
+    token_file: str | None = None
+    ca_file: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    timeout: float | None = None
+    deadline: float | None = None
+    attempts: int | None = None
+    verbose: int = 0
+
+    def client(self, *, on_call: Callable[[CallRecord], object] | None = None) -> DataStorageClient:
+        """A new client with these settings; a context manager. Raises `ConfigurationError`."""
+        from kubernaut_client import ConfigurationError, DataStorageClient, RetryPolicy
+
+        if self.url is None and not any(os.environ.get(name) for name in URL_VARIABLES):
+            raise ConfigurationError(f"no service is named: set --url or {' or '.join(URL_VARIABLES)}")
+        retry: dict[str, Any] = {"deadline": self.deadline, "attempts": self.attempts}
+        options: dict[str, Any] = {"retry": RetryPolicy(**{k: v for k, v in retry.items() if v is not None})}
+        if self.timeout is not None:
+            options["timeout"] = self.timeout
+        if self.token_file is not None:
+            options["token"] = token_from(self.token_file)
+        try:
+            client = DataStorageClient(self.url, tls=self._tls(), on_call=on_call, **options)
+        except ConfigurationError as error:
+            raise ConfigurationError(_by_option(str(error), self.url is not None)) from error
+        self.output.base_url = client.base_url
+        return client
+
+    def _tls(self) -> ssl.SSLContext | None:
+        """A context if one of the options names a file; else the client's own, which reads changed files again."""
+        from kubernaut_client import ConfigurationError
+
+        given: dict[str, str | None] = {name: getattr(self, name) for name in TLS_FILES}
+        if not any(given.values()):
+            return None
+        files = {name: given[name] or os.environ.get(variable) for name, (_, variable) in TLS_FILES.items()}
+        if files["client_key"] and not files["client_cert"]:
+            raise ConfigurationError("--client-key is given without --client-cert")
+        name = "ca_file"
+        try:
+            context = ssl.create_default_context(cafile=files["ca_file"] or None)
+            name = "client_cert"
+            if files["client_cert"]:
+                # Without a callback OpenSSL would ask the terminal for the pass phrase of an encrypted key, and wait.
+                context.load_cert_chain(files["client_cert"], files["client_key"] or None, password=lambda: "")
+        except (OSError, ValueError) as error:
+            option, variable = TLS_FILES[name]
+            source = option if given[name] else variable
+            raise ConfigurationError(f"{source} can't be loaded: {_reason(error)}") from error
+        return context
+
+
+def token_from(path: str) -> Callable[[], str]:
+    """Reads the token before each attempt, so that a rotated one is found; once only from a pipe.
+
+    Raises `ConfigurationError` if it can't be read now.
+    """
+    from kubernaut_client import ConfigurationError
+
+    def read() -> str:
+        try:
+            with open(path, encoding="ascii") as file:
+                return file.read().strip()
+        except OSError as error:
+            raise ConfigurationError(f"--token-file can't be read: {_reason(error)}") from error
+        except UnicodeError:
+            # Its text quotes what it read.
+            raise ConfigurationError("--token-file must hold a token of printable ASCII") from None
+
+    first = read()
+    return read if os.path.isfile(path) else lambda: first
+
+
+class CommonOption(click.Option):
+    """An option that goes into `Settings` instead of the command's own arguments; the last one given counts."""
+
+    def __init__(self, *names: str, **attributes: Any) -> None:
+        super().__init__(names, expose_value=False, callback=_keep, **attributes)
+
+
+def common_options() -> list[click.Parameter]:
+    """The options of every command."""
+    return list(_COMMON)
+
+
+def settings_for(context: click.Context) -> Settings:
+    """The settings of the command that a context is of."""
+    output = context.find_object(Output) or Output()
+    given = dict(context.meta.get(_GIVEN, {}))
+    output.json = given.pop("output", "table") == "json"
+    if given.pop("no_color", False):
+        output.color = False
+    return Settings(command=command_name(context), output=output, **given)
+
+
+def command_name(context: click.Context) -> str:
+    """A command's name without the program's: "workflows list"."""
+    return context.command_path.partition(" ")[2]
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    given = context.meta.setdefault(_GIVEN, {})
+    if parameter.name == "verbose":
+        given["verbose"] = given.get("verbose", 0) + value
+    elif value not in (None, False):
+        given[parameter.name] = value
+
+
+def _by_option(message: str, url_given: bool) -> str:
+    """A message of the client's in the words of whoever used an option instead of its argument."""
+    for argument, option in {"timeout": "--timeout", "RetryPolicy.deadline": "--deadline"}.items():
+        if message.startswith(f"{argument} "):
+            return option + message.removeprefix(argument)
+    return "--url" + message.removeprefix("base_url") if url_given and message.startswith("base_url ") else message
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+_COMMON: list[click.Parameter] = [
+    CommonOption(
+        "--url", metavar="URL", help=f"The service: http://host:port. Else {URL_VARIABLES[0]}, then {URL_VARIABLES[1]}."
+    ),
+    CommonOption(
+        "--token-file",
+        type=click.Path(),
+        metavar="FILE",
+        help="Bearer token, read again when it changes. Else KUBERNAUT_TOKEN, then KUBERNAUT_TOKEN_FILE.",
+    ),
+    CommonOption(
+        "--ca-file", type=click.Path(), metavar="FILE", help="Certificate authorities. Else KUBERNAUT_CA_FILE."
+    ),
+    CommonOption(
+        "--client-cert", type=click.Path(), metavar="FILE", help="Client certificate. Else KUBERNAUT_CLIENT_CERT."
+    ),
+    CommonOption("--client-key", type=click.Path(), metavar="FILE", help="Its key. Else KUBERNAUT_CLIENT_KEY."),
+    CommonOption("--timeout", type=float, metavar="SECONDS", help="Limit of one attempt.  [default: 10]"),
+    CommonOption(
+        "--deadline", type=float, metavar="SECONDS", help="Limit of one call, repeats included.  [default: 30]"
+    ),
+    CommonOption("--attempts", type=click.IntRange(1, 100), metavar="N", help="Attempts of one call.  [default: 3]"),
+    CommonOption(
+        "-o",
+        "--output",
+        type=click.Choice(["table", "json"]),
+        help="For people, or one JSON document alone on stdout.  [default: table]",
+    ),
+    CommonOption("-v", "--verbose", count=True, help="Log retries to stderr; -vv each attempt too."),
+    CommonOption("--no-color", is_flag=True, help="No colors, as with NO_COLOR; FORCE_COLOR wants them always."),
+]

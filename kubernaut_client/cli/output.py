@@ -1,0 +1,234 @@
+"""Everything that reaches the terminal: lines and tables, one JSON document, messages, and colours.
+
+Whatever text is handed in is made harmless here (`text.printable`) before a colour is put around it, so a command
+can't leak an escape sequence of a stranger's. With `--output json` stdout carries the one document and nothing else.
+A reader that goes away (`| head`) ends the output, not the command: its exit code stays what it came to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from .text import Part, Style, Styled, printable, table, width_of
+
+if TYPE_CHECKING:
+    from .progress import Progress
+
+SCHEMA_VERSION = 1
+
+_CODES: dict[Style, int] = {"bold": 1, "dim": 2, "red": 31, "green": 32, "yellow": 33, "cyan": 36}
+_DEFAULT_WIDTH = 80
+_LEAST_WIDTH = 20
+
+
+class Output:
+    """Where a command's words go. `base_url` is the service's, once it is known."""
+
+    def __init__(self, *, json: bool = False, color: bool | None = None) -> None:
+        self.json = json
+        self.base_url: str | None = None
+        self.color = color
+        self._lock = threading.RLock()
+        self._stdout_error: OSError | None = None
+        self._progress: Progress | None = None
+
+    @classmethod
+    def for_arguments(cls, arguments: Sequence[str]) -> Output:
+        """What the words of a command line ask for, for failures that come before they are parsed."""
+        words = _before_dashes(arguments)
+        return cls(json=_asks_for_json(words), color=False if "--no-color" in words else None)
+
+    # Words for people: stdout
+
+    def line(self, *parts: Part) -> None:
+        """A line on stdout; nothing with `--output json`."""
+        if not self.json:
+            self._write_stdout(self._painted(sys.stdout, parts) + "\n")
+
+    def block(self, text: str, style: Style | None = None) -> None:
+        """A text of several lines on stdout."""
+        for line in text.split("\n"):
+            self.line(Styled(line, style) if style else line)
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[Part]]) -> None:
+        """A table on stdout that fits the terminal; in a pipe or file nothing is cut."""
+        # Escaped for the encoding first, so that the columns are as wide as what is shown.
+        shown = [[_harmless(sys.stdout, part) for part in row] for row in rows]
+        for parts in table(head, shown, self.width, _ellipsis(sys.stdout)):
+            self.line(*parts)
+
+    def fields(self, pairs: Iterable[tuple[str, Part]]) -> None:
+        """Names and values on stdout, one pair a line, the values below each other."""
+        known = list(pairs)
+        widest = max((width_of(name) for name, _ in known), default=0)
+        for name, value in known:
+            self.line(Styled(f"{name}:", "bold"), " " * (widest - width_of(name) + 1), value or "-")
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal that stdout is; None if it isn't one."""
+        return terminal_width(sys.stdout)
+
+    # Words for programs: stdout
+
+    def document(self, keys: Mapping[str, object], *, command: str | None, code: int | None) -> None:
+        """The JSON document of a command; its text is ASCII and holds no control character but line feeds."""
+        import json
+
+        frame = {"schema_version": SCHEMA_VERSION, "command": command, "base_url": self.base_url, "exit_code": code}
+        if taken := frame.keys() & keys.keys():
+            raise ValueError(f"{sorted(taken)} are keys of every document")
+        text = json.dumps({**frame, **keys}, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
+        self._write_stdout(text + "\n")
+
+    # Messages: stderr
+
+    def note(self, *parts: Part) -> None:
+        """A line on stderr."""
+        with self._lock:
+            if self._progress is not None:
+                self._progress.hide()
+            self.write_stderr(self._painted(sys.stderr, parts) + "\n")
+
+    def warning(self, *parts: Part) -> None:
+        """A line on stderr that starts with "Warning:"."""
+        self.note(Styled("Warning:", "yellow"), " ", *parts)
+
+    def error(self, *parts: Part) -> None:
+        """A line on stderr that starts with "Error:"."""
+        self.note(Styled("Error:", "red"), " ", *parts)
+
+    def progress(self, total: int, label: str) -> Progress:
+        """A context that shows on stderr how far a work of `total` steps is; see `Progress`."""
+        from .progress import Progress
+
+        progress = self._progress = Progress(self, total, label)
+        return progress
+
+    # Streams
+
+    def flush(self) -> None:
+        """Hand over what was written so far."""
+        if sys.stdout is not None and self._stdout_error is None:  # pyright: ignore[reportUnnecessaryComparison]
+            try:
+                sys.stdout.flush()
+            except OSError as error:
+                self._give_up_stdout(error)
+
+    def finish(self) -> OSError | None:
+        """Hand over everything; what kept stdout from taking it, a reader that went away not counted."""
+        self.flush()
+        return None if isinstance(self._stdout_error, BrokenPipeError) else self._stdout_error
+
+    def write_stderr(self, text: str) -> None:
+        """Text that is harmless already; lost if nobody reads stderr any more."""
+        with self._lock:
+            try:
+                sys.stderr.write(text)
+                sys.stderr.flush()
+            # A closed stderr is None, and there is nowhere left to say that it fails.
+            except (OSError, ValueError, AttributeError):
+                return
+
+    def _write_stdout(self, text: str) -> None:
+        # A closed stdout is None.
+        if sys.stdout is None or self._stdout_error is not None:  # pyright: ignore[reportUnnecessaryComparison]
+            return
+        try:
+            sys.stdout.write(text)
+        except OSError as error:
+            self._give_up_stdout(error)
+
+    def _give_up_stdout(self, error: OSError) -> None:
+        """Send what is still buffered nowhere, or the interpreter would complain about it when it ends."""
+        self._stdout_error = error
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+        except OSError:
+            return
+
+    def _painted(self, stream: TextIO | None, parts: Iterable[Part]) -> str:
+        colored = self._colored(stream)
+        words: list[str] = []
+        for part in parts:
+            safe = _harmless(stream, part)
+            if isinstance(safe, Styled):
+                words.append(f"\x1b[{_CODES[safe.style]}m{safe.text}\x1b[0m" if colored and safe.text else safe.text)
+            else:
+                words.append(safe)
+        return "".join(words)
+
+    def _colored(self, stream: TextIO | None) -> bool:
+        if self.color is not None:
+            return self.color
+        if os.environ.get("NO_COLOR"):
+            return False
+        if os.environ.get("FORCE_COLOR"):
+            return True
+        return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream is a terminal; not if it is closed."""
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:
+        return False
+
+
+def terminal_width(stream: TextIO | None) -> int | None:
+    """Columns of the terminal that a stream is (COLUMNS, if set, is believed); None if it isn't one."""
+    if stream is None or not is_terminal(stream):
+        return None
+    said = os.environ.get("COLUMNS", "")
+    if re.fullmatch(r"[1-9][0-9]{0,4}", said):
+        return max(int(said), _LEAST_WIDTH)
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        columns = 0
+    return max(columns, _LEAST_WIDTH) if columns else _DEFAULT_WIDTH
+
+
+def _harmless(stream: TextIO | None, part: Part) -> Part:
+    """A part that does nothing to a terminal and that the stream's encoding has characters for."""
+    text = printable(part.text if isinstance(part, Styled) else part)
+    encoding = _encoding(stream)
+    safe = text.encode(encoding, "backslashreplace").decode(encoding)
+    return Styled(safe, part.style) if isinstance(part, Styled) else safe
+
+
+def _ellipsis(stream: TextIO | None) -> str:
+    try:
+        "…".encode(_encoding(stream))
+    except UnicodeEncodeError:
+        return "..."
+    return "…"
+
+
+def _encoding(stream: TextIO | None) -> str:
+    return getattr(stream, "encoding", None) or "utf-8"
+
+
+def _before_dashes(arguments: Sequence[str]) -> list[str]:
+    words = list(arguments)
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _asks_for_json(words: Sequence[str]) -> bool:
+    """Whether the last --output or -o among the words says json."""
+    value: str | None = None
+    for index, word in enumerate(words):
+        following = words[index + 1] if index + 1 < len(words) else None
+        if word == "--output" or re.fullmatch(r"-v*o", word):
+            value = following
+        elif match := re.match(r"--output=(.*)|-v*o=?(.*)", word, re.DOTALL):
+            value = match[1] or match[2]
+    return value == "json"

@@ -1,0 +1,115 @@
+"""Text for a terminal: strangers' words made harmless, widths in columns, and tables that fit.
+
+Pure functions; colours and streams are in `output`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
+
+_GAP = 2
+_EMPTY = "-"
+
+
+class Styled(NamedTuple):
+    """A text and how it is shown where colours are; it is made harmless before the colour is put around it."""
+
+    text: str
+    style: Style
+
+
+Part = str | Styled
+
+
+def printable(text: str) -> str:
+    """A text as one line that does nothing to a terminal: what isn't a visible character becomes a backslash escape.
+
+    That holds for control characters and escape sequences, line and paragraph separators, characters that have no
+    width or turn the direction of writing around, every space but the plain one, and lone surrogates.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def width_of(text: str) -> int:
+    """The columns that a printable text takes: 2 for wide East Asian characters, 0 for combining ones."""
+    if text.isascii():
+        return len(text)
+    return sum(_width(c) for c in text)
+
+
+def cut(text: str, width: int, ellipsis: str = "…") -> str:
+    """A printable text cut to so many columns, the last of them an ellipsis; as it is if it fits."""
+    if width_of(text) <= width:
+        return text
+    left = width - len(ellipsis)
+    if left < 0:
+        return ellipsis[:width]
+    kept: list[str] = []
+    for character in text:
+        left -= _width(character)
+        if left < 0:
+            break
+        kept.append(character)
+    return "".join(kept) + ellipsis
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[Part]], width: int | None, ellipsis: str = "…"
+) -> list[list[Part]]:
+    """The lines of a table, each as parts that follow each other; `width` None: whatever it takes, nothing is cut.
+
+    Columns that are too wide share what the others leave. An empty cell is shown as "-", so that a line always has as
+    many words as its table has columns with plain words in them. No line ends with a space.
+    """
+    lines: list[list[Styled | _Plain]] = [[Styled(name, "bold") for name in head]]
+    lines += ([_cell(part) for part in row] for row in rows)
+    natural = [max(width_of(line[index].text) for line in lines) for index in range(len(head))]
+    widths = natural if width is None else shared(natural, width - _GAP * (len(head) - 1))
+    return [_line(line, widths, None if width is None else ellipsis) for line in lines]
+
+
+def shared(natural: Sequence[int], available: int) -> list[int]:
+    """Widths of columns that take no more than is available together: narrow ones as they are, wide ones alike."""
+    if sum(natural) <= available:
+        return list(natural)
+    limit = max((cap for cap in range(1, max(natural) + 1) if _total(natural, cap) <= available), default=1)
+    widths = [min(each, limit) for each in natural]
+    for index, each in enumerate(natural):
+        if each > widths[index] and sum(widths) < available:
+            widths[index] += 1
+    return widths
+
+
+def _total(natural: Sequence[int], cap: int) -> int:
+    return sum(min(each, cap) for each in natural)
+
+
+def _cell(part: Part) -> Styled | _Plain:
+    text = printable(part.text if isinstance(part, Styled) else part) or _EMPTY
+    return Styled(text, part.style) if isinstance(part, Styled) else _Plain(text)
+
+
+class _Plain(NamedTuple):
+    text: str
+
+
+def _line(cells: Sequence[Styled | _Plain], widths: Sequence[int], ellipsis: str | None) -> list[Part]:
+    parts: list[Part] = []
+    for index, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        text = cell.text if ellipsis is None else cut(cell.text, width, ellipsis)
+        parts.append(Styled(text, cell.style) if isinstance(cell, Styled) else text)
+        if index < len(cells) - 1:
+            parts.append(" " * (width - width_of(text) + _GAP))
+    return parts
+
+
+def _width(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
