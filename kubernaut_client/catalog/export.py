@@ -1,0 +1,281 @@
+"""Stored workflows as catalog files, from which `load` reads the same workflows again.
+
+Which rows are exported is the caller's choice; the names of the files are made in `filenames`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, cast
+
+from kubernaut_datastorage.models import StoredWorkflow
+
+from kubernaut_client import limits
+from kubernaut_client.catalog.filenames import safe_names
+from kubernaut_client.catalog.versions import json_text
+from kubernaut_client.catalog.yamltext import SIZE_LIMIT, CatalogProblem, Unreadable, decode, read_yaml
+from kubernaut_client.errors import CatalogError
+from kubernaut_client.plan import ascending
+from kubernaut_client.problems import one_line
+
+# What the content_file says if a payload doesn't; the service leaves an empty text out of its replies.
+_DERIVED = ("container_image", "container_digest")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export wrote.
+
+    `files` are paths below `directory`, with `/`, sorted; `workflows` is the number of versions in them; `warnings`
+    are sentences for people: what the files can't keep, and what applying them would do differently.
+    """
+
+    directory: Path
+    files: tuple[str, ...]
+    workflows: int
+    warnings: tuple[str, ...]
+
+
+def export(rows: Iterable[StoredWorkflow], directory: str | os.PathLike[str]) -> ExportReport:
+    """Write stored workflows, newest first as `client.workflows.list()` yields them, into a new or empty directory.
+
+    A workflow name becomes a file `NAME.json`, a JSON array with a create payload for every version in the order of
+    creation; where a version was stored before a lower one, in ascending order, in which `apply` creates them. A
+    content that is a WorkflowSchema document is a file of its own, `NAME/VERSION.yaml`, which the payload names as
+    `content_file`; any other stays in the payload. Where an array would be larger than a catalog file may be (1 MiB),
+    each version is a file `NAME/VERSION.json`. Ids, times, counters, and who changed a status and why are left out.
+
+    `plan` of the directory against the same service finds nothing to do, and the directory applied to an empty service
+    and exported again gives the same bytes, but for rows that `warnings` says can't be created.
+
+    The directory appears complete or not at all. Raises `CatalogError`, which names the path and the reason, if it
+    isn't empty, isn't a directory, or can't be written; whatever iterating `rows` raises is passed on.
+    """
+    target = Path(directory)
+    mode = _checked(target)
+    tree = _Tree()
+    groups: dict[str, list[StoredWorkflow]] = {}
+    for row in rows:
+        groups.setdefault(row.workflow_name, []).append(row)
+    files = safe_names(groups)
+    for name in sorted(groups):
+        tree.add(files[name], _oldest_first(groups[name]))
+    _write(tree.files, target, mode)
+    return ExportReport(target, tuple(sorted(tree.files)), tree.workflows, tuple(tree.warnings))
+
+
+def payload(row: StoredWorkflow) -> dict[str, Any]:
+    """The request body that stores a row again, in the order of the contract.
+
+    Without what the service sets itself, labels that it doesn't know, and empty maps of labels. What an older build
+    has stored and a create would refuse is in it as it is.
+    """
+    return _Kept.of(row).members
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a create takes of a row, what is wrong with that, and the names of what it doesn't take."""
+
+    members: dict[str, Any]
+    faults: list[tuple[str, str]]
+    left_out: list[str]
+
+    @classmethod
+    def of(cls, row: StoredWorkflow) -> _Kept:
+        findings = limits.Findings()
+        have = limits.as_mapping(row, "row", findings)
+        findings.raise_first()
+        table = limits.REMEDIATION_WORKFLOW
+        members, left_out = _known(have or {}, table)
+        for name, labels in (("labels", limits.MANDATORY_LABELS), ("detected_labels", limits.DETECTED_LABELS)):
+            if isinstance(members.get(name), Mapping):
+                members[name], unknown = _known(members[name], labels)
+                left_out += [f"{name}.{key}" for key in unknown]
+        for name in ("custom_labels", "detected_labels"):
+            if members.get(name) == {}:
+                del members[name]
+        clean = cast("dict[str, Any]", table(members, "", findings))
+        return cls(clean, findings.found, left_out)
+
+
+def _known(members: Mapping[str, Any], table: limits.Table) -> tuple[dict[str, Any], list[str]]:
+    """The members that a table lists, in its order, and the names of others that hold something."""
+    names = (*table.required, *table.optional)
+    others = [key for key, value in members.items() if key not in (*names, *table.ignored) and value]
+    return {name: members[name] for name in names if name in members}, others
+
+
+def _oldest_first(rows: list[StoredWorkflow]) -> list[StoredWorkflow]:
+    """The versions of one name in the order in which they were created, as far as `apply` would follow it."""
+    rows = rows[::-1]
+    times = [row.created_at for row in rows]
+    if all(isinstance(time, datetime) for time in times):
+        rows.sort(key=_created)
+    return ascending(_version, rows)
+
+
+def _created(row: StoredWorkflow) -> datetime:
+    assert isinstance(row.created_at, datetime)
+    return row.created_at if row.created_at.tzinfo else row.created_at.replace(tzinfo=UTC)
+
+
+def _version(row: StoredWorkflow) -> str:
+    return row.version
+
+
+@dataclass(slots=True)
+class _Tree:
+    """The files of an export, not yet written: relative path → bytes."""
+
+    files: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    workflows: int = 0
+    warnings: list[str] = field(default_factory=list[str])
+
+    def add(self, file: str, rows: list[StoredWorkflow]) -> None:
+        """Add the versions of one name, in the order in which they are to be created."""
+        kept: dict[str, dict[str, Any]] = {}
+        documents: dict[str, bytes] = {}
+        for row in rows:
+            found = _Kept.of(row)
+            if row.version in kept:
+                if kept[row.version] != found.members:
+                    raise CatalogError(f"{_label(row)}: is given twice with different content")
+                continue
+            kept[row.version] = found.members
+            document = _document(found)
+            if document is not None:
+                documents[row.version] = document
+            self.warnings += (f"{_label(row)}: {sentence}" for sentence in _losses(row, found))
+        self.workflows += len(kept)
+        self.warnings += _about_latest(rows)
+        versions = safe_names(kept)
+        self.files |= {f"{file}/{versions[version]}.yaml": data for version, data in documents.items()}
+        paths = {version: f"{versions[version]}.yaml" for version in documents}
+        together = _array(kept, {version: f"{file}/{path}" for version, path in paths.items()})
+        if len(together) <= SIZE_LIMIT:
+            self.files[f"{file}.json"] = together
+            return
+        for version, members in kept.items():
+            data = _array({version: members}, paths)
+            self.files[f"{file}/{versions[version]}.json"] = data
+            if len(data) > SIZE_LIMIT:
+                name = f"{one_line(members['workflow_name'], 80)}@{one_line(version)}"
+                self.warnings.append(f"{name}: its file is larger than 1 MiB, which no catalog file may be")
+
+
+def _array(kept: Mapping[str, dict[str, Any]], paths: Mapping[str, str]) -> bytes:
+    """Payloads as a file; of a version that has a path its content stands there."""
+    payloads = [_beside(members, paths[version]) if version in paths else members for version, members in kept.items()]
+    return f"{json_text(payloads, indent=2)}\n".encode()
+
+
+def _beside(members: dict[str, Any], path: str) -> dict[str, Any]:
+    """A payload whose content is a file, in the same order."""
+    table = limits.REMEDIATION_WORKFLOW
+    # What a payload leaves out would be taken from its file.
+    members = {**dict.fromkeys(_DERIVED, ""), **members}
+    names = [name for name in (*table.required, *table.optional) if name in members]
+    return dict(("content_file", path) if name == "content" else (name, members[name]) for name in names)
+
+
+def _document(kept: _Kept) -> bytes | None:
+    """The content as a file of its own, if it is a WorkflowSchema document that is read back as it is."""
+    content = kept.members.get("content")
+    try:
+        data = str(content).encode()
+        reading = read_yaml(decode("", data))
+    except (UnicodeEncodeError, Unreadable):
+        return None
+    if reading.problems or [document.content for document in reading.documents] != [content]:
+        return None
+    value = reading.documents[0].value
+    is_schema = isinstance(value, dict) and cast("dict[str, object]", value).get("kind") == "WorkflowSchema"
+    return data if is_schema else None
+
+
+def _label(row: StoredWorkflow) -> str:
+    return f"{one_line(row.workflow_name, 80)}@{one_line(row.version)}"
+
+
+def _losses(row: StoredWorkflow, kept: _Kept) -> Iterator[str]:
+    """What is to be said of a row that its file can't keep, or that a create would refuse."""
+    if row.status != "active":
+        yield f"is {one_line(row.status, 20)}; why, since when and by whom isn't kept"
+    if kept.left_out:
+        yield f"a create has no place for {one_line(', '.join(kept.left_out), 200)}: left out"
+    for path, reason in kept.faults:
+        yield f"can't be created again: {one_line(path, 120)}: {reason}"
+
+
+def _about_latest(rows: list[StoredWorkflow]) -> Iterator[str]:
+    """Whether search would show another version once the files are applied to an empty service."""
+    shown = [row.version for row in rows if row.is_latest_version]
+    last = rows[-1].version
+    if shown and shown != [last]:
+        versions = " and ".join(one_line(version) for version in shown)
+        yield (
+            f"{one_line(rows[-1].workflow_name, 80)}: search shows version {versions}; "
+            f"applied to an empty service, {one_line(last)} would be the latest"
+        )
+
+
+def _checked(target: Path) -> int | None:
+    """Refuse a directory that can't become the export; the mode of one that is there and empty."""
+    with _failing_as_refusal(target):
+        try:
+            found = target.lstat()
+        except FileNotFoundError:
+            return None
+        if stat.S_ISLNK(found.st_mode):
+            raise _refused(target, "is a symbolic link: name the directory that it leads to")
+        if not stat.S_ISDIR(found.st_mode):
+            raise _refused(target, "is not a directory")
+        if any(target.iterdir()):
+            raise _refused(target, "is not empty: name a new directory")
+        if target.samefile(Path.cwd()):
+            raise _refused(target, "is the current directory, which can't be replaced: name a new one")
+        return stat.S_IMODE(found.st_mode)
+
+
+def _write(files: Mapping[str, bytes], target: Path, mode: int | None) -> None:
+    """Write all files into a directory beside the target, which then takes its place."""
+    # A name of its own: the target's may be as long as a name can be.
+    place = target.absolute().parent / f".kubernaut-export-{token_hex(8)}"
+    with _failing_as_refusal(target):
+        try:
+            place.mkdir()
+            for name, data in files.items():
+                path = place / name
+                path.parent.mkdir(exist_ok=True)
+                with path.open("xb") as file:  # never through a link, never over another file
+                    file.write(data)
+            if mode is not None:
+                place.chmod(mode)
+            place.rename(target)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def _failing_as_refusal(target: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _refused(target, one_line(error.strerror or type(error).__name__)) from error
+    except ValueError as error:  # a path with NUL, or one that has no bytes
+        raise _refused(target, "is no path") from error
+
+
+def _refused(target: Path, reason: str) -> CatalogError:
+    problem = CatalogProblem(str(target), None, None, None, reason)
+    return CatalogError(str(problem), errors=(problem,))
