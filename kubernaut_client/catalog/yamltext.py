@@ -1,11 +1,71 @@
-"""YAML and JSON text of a catalog, read safely and with positions.
+"""YAML and JSON text of a catalog as documents with positions: read safely, every fault with its line and column.
 
-What the documents mean is left to `documents`, where the bytes come from to `loading`.
+Tags of YAML's core are taken, no others; keys are texts and come once; aliases are taken as long as what they stand for
+stays small. The text of each document is kept, because it is what the service stores. What a document means is left to
+`documents`, where the bytes come from to `loading`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import yaml
+from yaml.constructor import SafeConstructor
+from yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from yaml.resolver import Resolver
+
+from kubernaut_client.problems import one_line, shown
+
+SIZE_LIMIT = 2**20
+"""Bytes of a file: 1 MiB."""
+DEPTH_LIMIT = 100
+"""Levels of lists and mappings."""
+ALIAS_LIMIT = 2**20
+"""What all aliases of a document may stand for, in characters of scalars and numbers of nodes."""
+
+# libyaml where PyYAML was built with it, which is ten times as fast.
+PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_CORE = "tag:yaml.org,2002:"
+_SCALARS = frozenset(_CORE + name for name in ("str", "int", "float", "bool", "null"))
+_COLLECTIONS = {SequenceStartEvent: _CORE + "seq", MappingStartEvent: _CORE + "map"}
+# What YAML 1.1 doesn't take as a character of its text; U+FEFF is a byte order mark left by joining files.
+_UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_REST_OF_MARKER = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)|[ \t]+")
+_JSON_BLANK = re.compile(r"[ \t\n\r]*")
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_JSON_WORDS = {"true": True, "false": False, "null": None}
+_JSON_STRINGS = json.JSONDecoder()
+
+
+class Timestamp(str):
+    """The text of a date or time that YAML reads without quotes."""
+
+    __slots__ = ()
+
+
+class Unreadable(Exception):
+    """A text can't be read any further; what was read before stays."""
+
+    def __init__(self, problem: CatalogProblem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +80,7 @@ class Source:
     line: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{one_line(self.file)}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +99,606 @@ class CatalogProblem:
     reason: str
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
-        return ": ".join(part for part in (place, self.field, self.reason) if part)
+        place = ":".join(str(part) for part in (one_line(self.file), self.line, self.column) if part is not None)
+        return ": ".join(part for part in (place, one_line(self.field or ""), self.reason) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands: the key of a member, else the value itself. `raw` is the text of what isn't a string."""
+
+    line: int
+    column: int
+    raw: str = ""
+
+
+@dataclass(slots=True)
+class Document:
+    """One document of a text: its value, its own text as the service is to store it, and where its values stand."""
+
+    file: str
+    value: object
+    content: str
+    line: int
+    places: dict[str, Place]
+
+    def place(self, path: str) -> Place:
+        """Where a value stands; of one that isn't there, its parent."""
+        while path and path not in self.places:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places[path]
+
+    def problem(self, path: str, reason: str) -> CatalogProblem:
+        """A problem of the value at `path`."""
+        place = self.place(path)
+        return CatalogProblem(self.file, place.line, place.column, path or None, reason)
+
+
+class Text:
+    """A text with the file that it came from; an index into it becomes a line and a column."""
+
+    def __init__(self, file: str, text: str) -> None:
+        self.file = file
+        self.text = text
+        self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
+
+    def place(self, index: int, raw: str = "") -> Place:
+        """Line and column, both from 1, of a character."""
+        line = bisect_right(self._starts, index)
+        return Place(line, index - self._starts[line - 1] + 1, raw)
+
+    def problem(self, index: int, path: str | None, reason: str) -> CatalogProblem:
+        """A problem at a character."""
+        place = self.place(index)
+        return CatalogProblem(self.file, place.line, place.column, path or None, reason)
+
+    def line_at(self, index: int) -> str:
+        """The line that holds a character."""
+        start = self._starts[bisect_right(self._starts, index) - 1]
+        return self.text[start:].partition("\n")[0]
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a text holds: its documents, and what is wrong with its form."""
+
+    documents: list[Document] = field(default_factory=list[Document])
+    problems: list[CatalogProblem] = field(default_factory=list[CatalogProblem])
+
+
+def decode(file: str, data: bytes) -> Text:
+    """The bytes of a file as text: UTF-8, without a byte order mark, with LF at the end of lines.
+
+    Raises `Unreadable` for more than 1 MiB, another encoding, and a file without text.
+    """
+    if len(data) > SIZE_LIMIT:
+        raise _unreadable(file, f"is larger than 1 MiB ({SIZE_LIMIT} bytes): split it")
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(data) > 1 and 0 in data[:2] and data[:2] != b"\0\0"):
+        raise _unreadable(file, "is UTF-16: save it as UTF-8")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = Text(file, _unix_lines(data[: error.start].decode()))
+        reason = (
+            f"byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8 (Latin-1?): save the file as UTF-8"
+        )
+        raise Unreadable(before.problem(len(before.text), None, reason)) from None
+    text = _unix_lines(text)
+    if not text.strip():
+        raise _unreadable(file, "is empty")
+    return Text(file, text)
+
+
+def read_yaml(text: Text) -> Reading:
+    """Every document of a YAML stream; a list at the top is as many documents."""
+    return _YamlReader(text).read()
+
+
+def read_json(text: Text) -> Reading:
+    """The document that a JSON text is, or the documents that its top-level list holds."""
+    return _JsonReader(text).read()
+
+
+def ended(text: str) -> str:
+    """A text that ends in exactly one newline."""
+    return text.rstrip("\n") + "\n"
+
+
+def _unix_lines(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _unreadable(file: str, reason: str) -> Unreadable:
+    return Unreadable(CatalogProblem(file, None, None, None, reason))
+
+
+def _start(event: Event) -> int:
+    assert event.start_mark is not None
+    return event.start_mark.index
+
+
+def _end(event: Event) -> int:
+    assert event.end_mark is not None
+    return event.end_mark.index
+
+
+def _member(path: str | None, key: str) -> str | None:
+    if path is None:
+        return None
+    return f"{path}.{key}" if path else key
+
+
+class _Places:
+    """The places of the values of one document; values below a path of None aren't reachable by a path of their own."""
+
+    def __init__(self, text: Text) -> None:
+        self.text = text
+        self.places: dict[str, Place] = {}
+        self.reading = Reading()
+
+    def note(self, path: str | None, index: int) -> None:
+        if path is not None:
+            self.places[path] = self.text.place(index)
+
+    def note_raw(self, path: str | None, raw: str) -> None:
+        if path is not None:
+            place = self.places[path]
+            self.places[path] = Place(place.line, place.column, raw)
+
+    def fault(self, index: int, path: str | None, reason: str) -> None:
+        self.reading.problems.append(self.text.problem(index, path, reason))
+
+    def stop(self, index: int, path: str | None, reason: str) -> Unreadable:
+        return Unreadable(self.text.problem(index, path, reason))
+
+    def check_depth(self, index: int, path: str | None, depth: int) -> None:
+        if depth > DEPTH_LIMIT:
+            # The path is as long as it is deep.
+            raise self.stop(index, None, f"must not be nested deeper than {DEPTH_LIMIT} levels")
+
+    def twice(self, index: int, path: str | None, key: str, first: int) -> None:
+        where = self.text.place(first).line
+        self.fault(index, path, f"key {shown(key)} is given twice, first in line {where}: keep one")
+
+    def finish(self, value: object, content: str, index: int) -> None:
+        line = self.text.place(index).line
+        self.reading.documents.append(Document(self.text.file, value, content, line, self.places))
+        self.places = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """What an anchor names: its value, how much that is, and how deep."""
+
+    value: object
+    weight: int
+    height: int
+
+
+class _YamlReader(_Places):
+    """Composes the events of PyYAML's parser; nothing is ever constructed but texts, numbers, lists and mappings."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text)
+        self._events: Iterator[Event] = iter(())
+        self._resolver: Any = Resolver()
+        self._constructor = SafeConstructor()
+        self._anchors: dict[str, _Anchored | None] = {}
+        self._weight = 0
+        self._aliased = 0
+        self._end = 0
+
+    def read(self) -> Reading:
+        try:
+            self._check_characters()
+            self._events = yaml.parse(self.text.text, Loader=PARSER)
+            self._stream()
+        except Unreadable as stop:
+            self.reading.problems.append(stop.problem)
+        except yaml.MarkedYAMLError as error:
+            self._syntax(error)
+        # The parser in Python passes on what chr() says of an escape.
+        except (yaml.YAMLError, ValueError, OverflowError):
+            self.fault(self._end, None, "is not YAML")
+        return self.reading
+
+    def _check_characters(self) -> None:
+        if match := _UNPRINTABLE.search(self.text.text):
+            code = ord(match[0])
+            what = "a byte order mark" if code == 0xFEFF else f"the control character U+{code:04X}"
+            raise self.stop(match.start(), None, f"{what} is not allowed here: remove it")
+
+    def _syntax(self, error: yaml.MarkedYAMLError) -> None:
+        mark = error.problem_mark or error.context_mark
+        index = min(mark.index, len(self.text.text)) if mark is not None else self._end
+        line = self.text.line_at(index)
+        indent = line[: len(line) - len(line.lstrip())]
+        if "\t" in indent:
+            place = self.text.place(index)
+            tab = index - place.column + 1 + indent.index("\t")
+            self.fault(tab, None, "a tab can't indent YAML: use spaces")
+        else:
+            self.fault(index, None, f"is not YAML: {one_line(str(error.problem or error.context), 200)}")
+
+    def _stream(self) -> None:
+        empty = 0
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                start = self._after_marker(_end(event)) if event.explicit else self._end
+                empty += self._document(start)
+        if not self.reading.documents and not self.reading.problems and not empty:
+            raise _unreadable(self.text.file, "holds no document, only comments")
+        if empty and not self.reading.documents and not self.reading.problems:
+            raise _unreadable(self.text.file, "holds no document")
+
+    def _document(self, start: int) -> bool:
+        """Read one document; says whether it is empty, as what a marker too many leaves is."""
+        self._anchors, self._weight, self._aliased = {}, 0, 0
+        root = next(self._events)
+        begin = _start(root)
+        empty = isinstance(root, ScalarEvent) and not root.value and root.implicit[0] and not root.anchor
+        value: object = None
+        if isinstance(root, SequenceStartEvent):
+            self._list(root)
+        else:
+            self.note("", begin)
+            value, _ = self._value(root, "", 0)
+        end = next(self._events)
+        assert isinstance(end, DocumentEndEvent)
+        self._end = self._after_marker(_end(end)) if end.explicit else _start(end)
+        if not empty and not isinstance(root, SequenceStartEvent):
+            self.finish(value, ended(self.text.text[start : _start(end)]), start)
+        return empty
+
+    def _after_marker(self, index: int) -> int:
+        match = _REST_OF_MARKER.match(self.text.text, index)
+        return match.end() if match else index
+
+    def _list(self, root: SequenceStartEvent) -> None:
+        """A list at the top: each item is a document."""
+        self._check_tag(root, None)
+        count = 0
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            count += 1
+            start = _start(event)
+            self.note("", start)
+            value, _ = self._value(event, "", 1)
+            content = self._cut_out(start, self._end)
+            if _is_schema(value) and not self._stands_alone(content, value):
+                self.fault(start, None, "can't stand alone: make it a document of its own instead of an item of a list")
+            self.finish(value, content, start)
+        if not count:
+            self.fault(_start(root), None, "the list is empty")
+
+    def _cut_out(self, start: int, end: int) -> str:
+        """The text of an item as it would stand at the first column."""
+        indent = self.text.place(start).column - 1
+        first, *others = self.text.text[start:end].rstrip(" \n").split("\n")
+        return ended("\n".join([first, *(line[min(indent, len(line) - len(line.lstrip(" "))) :] for line in others)]))
+
+    def _stands_alone(self, content: str, value: object) -> bool:
+        again = _YamlReader(Text(self.text.file, content)).read()
+        return [document.value for document in again.documents] == [value]
+
+    def _value(self, event: Event, path: str | None, depth: int) -> tuple[object, int]:
+        """The value that starts with this event, and how many levels it has below."""
+        if isinstance(event, AliasEvent):
+            return self._alias(event, path, depth)
+        assert isinstance(event, NodeEvent)
+        before = self._weight
+        anchor = event.anchor
+        if anchor is not None:
+            self._anchors[anchor] = None
+        if isinstance(event, ScalarEvent):
+            self._weight += 1 + len(event.value)
+            self._end = _end(event)
+            value, height = self._scalar(event, path), 0
+        else:
+            self.check_depth(_start(event), path, depth + 1)
+            self._check_tag(event, path)
+            self._weight += 1
+            if isinstance(event, SequenceStartEvent):
+                value, height = self._sequence(path, depth)
+            else:
+                value, height = self._mapping(path, depth)
+        if anchor is not None:
+            self._anchors[anchor] = _Anchored(value, self._weight - before, height)
+        return value, height
+
+    def _alias(self, event: AliasEvent, path: str | None, depth: int) -> tuple[object, int]:
+        index, name = _start(event), cast("str", event.anchor)
+        self._end = _end(event)
+        if name not in self._anchors:
+            raise self.stop(index, path, f"alias {shown(name)} has no anchor before it")
+        target = self._anchors[name]
+        if target is None:
+            raise self.stop(index, path, f"alias {shown(name)} stands inside what it names")
+        self._aliased += target.weight
+        self._weight += target.weight
+        if self._aliased > ALIAS_LIMIT:
+            raise self.stop(index, path, f"aliases stand for more than {ALIAS_LIMIT} characters: write less of them")
+        self.check_depth(index, path, depth + target.height)
+        return target.value, target.height
+
+    def _sequence(self, path: str | None, depth: int) -> tuple[list[object], int]:
+        items: list[object] = []
+        height = 0
+        while not isinstance(event := next(self._events), SequenceEndEvent):
+            item = None if path is None else f"{path}[{len(items)}]"
+            self.note(item, _start(event))
+            value, below = self._value(event, item, depth + 1)
+            items.append(value)
+            height = max(height, below)
+        self._end = _end(event)
+        return items, height + 1
+
+    def _mapping(self, path: str | None, depth: int) -> tuple[dict[str, object], int]:
+        members: dict[str, object] = {}
+        first: dict[str, int] = {}
+        merged: list[object] = []
+        height = 0
+        while not isinstance(event := next(self._events), MappingEndEvent):
+            index = _start(event)
+            key, is_merge = self._key(event, path, depth)
+            place = _member(path, key) if key is not None else None
+            if key is not None and key in first:
+                self.twice(index, place, key, first[key])
+                place = None
+            elif is_merge or key is None:
+                place = None
+            else:
+                self.note(place, index)
+            value, below = self._value(next(self._events), place, depth + 1)
+            height = max(height, below)
+            if key is None or key in first:
+                continue
+            first[key] = index
+            if is_merge:
+                merged += self._merged(value, index, _member(path, key))
+            else:
+                members[key] = value
+        self._end = _end(event)
+        self._merge(members, merged, first, path)
+        return members, height + 1
+
+    def _key(self, event: Event, path: str | None, depth: int) -> tuple[str | None, bool]:
+        """The key that starts with this event, and whether it is a merge key; None, with a fault, if it isn't text."""
+        if isinstance(event, ScalarEvent) and event.tag is None and event.implicit[0] and event.value == "<<":
+            self._weight += 1
+            return "<<", True
+        value, _ = self._value(event, None, depth + 1)
+        if type(value) is str:
+            return value, False
+        raw = f" {shown(event.value)}" if isinstance(event, ScalarEvent) else ""
+        self.fault(_start(event), path, f"key{raw} must be text, not {kind_of(value)}: quote it")
+        return None, False
+
+    def _merged(self, value: object, index: int, path: str | None) -> list[object]:
+        values = cast("list[object]", value) if isinstance(value, list) else [value]
+        if all(isinstance(item, dict) for item in values):
+            return values
+        self.fault(index, path, "a merge key takes a mapping or a list of mappings")
+        return []
+
+    def _merge(self, members: dict[str, object], merged: list[object], first: dict[str, int], path: str | None) -> None:
+        """Add what merge keys bring. What comes twice that way is as easily overlooked as any other."""
+        for mapping in merged:
+            for key, value in cast("dict[str, object]", mapping).items():
+                if key in members:
+                    where = first.get(key, first["<<"])
+                    self.fault(where, _member(path, key), f"key {shown(key)} comes twice by the merge key <<: keep one")
+                else:
+                    members[key] = value
+
+    def _check_tag(self, event: Event, path: str | None) -> None:
+        """Tags of YAML's core only: any other would ask for an object of the program that reads it."""
+        assert isinstance(event, ScalarEvent | SequenceStartEvent | MappingStartEvent)
+        tag = event.tag
+        allowed = _SCALARS if isinstance(event, ScalarEvent) else {_COLLECTIONS[type(event)]}
+        if tag is not None and tag != "!" and tag not in allowed:
+            name = f"!!{tag.removeprefix(_CORE)}" if tag.startswith(_CORE) else tag
+            self.fault(_start(event), path, f"tag {shown(name)} is not allowed: remove it")
+
+    def _scalar(self, event: ScalarEvent, path: str | None) -> object:
+        self._check_tag(event, path)
+        text, tag = event.value, event.tag
+        if tag is None and event.implicit[0]:
+            tag = cast("str", self._resolver.resolve(yaml.ScalarNode, text, (True, False)))
+        value = self._converted(tag or "", text, event, path)
+        if type(value) is not str:
+            self.note_raw(path, text)
+        return value
+
+    def _converted(self, tag: str, text: str, event: ScalarEvent, path: str | None) -> object:
+        name = tag.removeprefix(_CORE)
+        node = yaml.ScalarNode(tag, text)
+        try:
+            if name == "int":
+                return self._constructor.construct_yaml_int(node)
+            if name == "float":
+                return self._constructor.construct_yaml_float(node)
+            if name == "bool":
+                return self._constructor.construct_yaml_bool(node)
+        # int() refuses what the tag doesn't fit and what has thousands of digits.
+        except (ValueError, KeyError, IndexError):
+            self.fault(_start(event), path, f"{shown(text)} can't be read as {name}: quote it")
+            return text
+        if name == "null":
+            return None
+        return Timestamp(text) if name == "timestamp" and event.tag is None else text
+
+
+class _JsonReader(_Places):
+    """JSON with the place of every value: the standard library's decoder reads the strings, the rest is read here."""
+
+    def __init__(self, text: Text) -> None:
+        super().__init__(text)
+        self._source = text.text
+
+    def read(self) -> Reading:
+        try:
+            self._root()
+        except Unreadable as stop:
+            self.reading.problems.append(stop.problem)
+        return self.reading
+
+    def _root(self) -> None:
+        start = self._blank(0)
+        if self._source[start] == "[":
+            self._list(start)
+            return
+        self.note("", start)
+        value, end = self._value(start, "", 0)
+        self._nothing_after(end)
+        self.finish(value, ended(self._source), 0)
+
+    def _list(self, start: int) -> None:
+        count = 0
+        end = start
+        for index in self._items(start, "]"):
+            if self._source[index] == "]":
+                end = index + 1
+                break
+            count += 1
+            self.note("", index)
+            value, self._at = self._value(index, "", 1)
+            self.finish(value, ended(self._source[index : self._at]), index)
+        self._nothing_after(end)
+        if not count:
+            self.fault(start, None, "the list is empty")
+
+    _at = 0
+
+    def _items(self, start: int, close: str) -> Iterator[int]:
+        """Where each item of a list or an object starts, then where it closes; `_at` says where the item ended."""
+        index = self._blank(start + 1)
+        if self._peek(index) == close:
+            yield index
+            return
+        while True:
+            if self._peek(index) == close:
+                raise self._not_json(index, "a comma too many")
+            yield index
+            index = self._blank(self._at)
+            if self._peek(index) == close:
+                yield index
+                return
+            if self._peek(index) != ",":
+                raise self._not_json(index, f"expected ',' or {close!r}")
+            index = self._blank(index + 1)
+
+    def _value(self, index: int, path: str | None, depth: int) -> tuple[object, int]:
+        character = self._peek(index)
+        if character == "{":
+            return self._object(index, path, depth)
+        if character == "[":
+            return self._array(index, path, depth)
+        if character == '"':
+            return self._string(index)
+        return self._plain(index, path)
+
+    def _object(self, start: int, path: str | None, depth: int) -> tuple[object, int]:
+        self.check_depth(start, path, depth + 1)
+        members: dict[str, object] = {}
+        first: dict[str, int] = {}
+        for index in self._items(start, "}"):
+            if self._peek(index) == "}":
+                self._at = index + 1
+                break
+            if self._peek(index) != '"':
+                raise self._not_json(index, "expected a key in double quotes")
+            key, after = self._string(index)
+            after = self._blank(after)
+            if self._peek(after) != ":":
+                raise self._not_json(after, "expected ':' after a key")
+            place = _member(path, key)
+            if key in first:
+                self.twice(index, place, key, first[key])
+                place = None
+            self.note(place, index)
+            value, end = self._value(self._blank(after + 1), place, depth + 1)
+            if key not in first:
+                first[key], members[key] = index, value
+            self._at = end
+        return members, self._at
+
+    def _array(self, start: int, path: str | None, depth: int) -> tuple[object, int]:
+        self.check_depth(start, path, depth + 1)
+        items: list[object] = []
+        for index in self._items(start, "]"):
+            if self._peek(index) == "]":
+                self._at = index + 1
+                break
+            item = None if path is None else f"{path}[{len(items)}]"
+            self.note(item, index)
+            value, self._at = self._value(index, item, depth + 1)
+            items.append(value)
+        return items, self._at
+
+    def _string(self, index: int) -> tuple[str, int]:
+        try:
+            value, end = _JSON_STRINGS.raw_decode(self._source, index)
+        except json.JSONDecodeError as error:
+            if error.msg.startswith("Unterminated"):
+                raise self._not_json(index, "a string that doesn't end") from None
+            what = "a control character must be escaped" if "control" in error.msg else "an invalid escape"
+            raise self._not_json(error.pos, f"{what} in a string") from None
+        return cast("str", value), end
+
+    def _plain(self, index: int, path: str | None) -> tuple[object, int]:
+        for word in ("NaN", "Infinity", "-Infinity"):
+            if self._source.startswith(word, index):
+                raise self._not_json(index, f"{word} is no number of JSON")
+        for word, value in _JSON_WORDS.items():
+            if self._source.startswith(word, index):
+                self.note_raw(path, word)
+                return value, index + len(word)
+        match = _JSON_NUMBER.match(self._source, index)
+        if not match:
+            raise self._not_json(index, "expected a value")
+        self.note_raw(path, match[0])
+        try:
+            return (float if match[1] or match[2] else int)(match[0]), match.end()
+        except ValueError:
+            raise self.stop(index, path, "the number has too many digits") from None
+
+    def _blank(self, index: int) -> int:
+        match = _JSON_BLANK.match(self._source, index)
+        return match.end() if match else index
+
+    def _peek(self, index: int) -> str:
+        return self._source[index : index + 1]
+
+    def _nothing_after(self, index: int) -> None:
+        index = self._blank(index)
+        if index < len(self._source):
+            raise self._not_json(index, "more text after the end")
+
+    def _not_json(self, index: int, what: str) -> Unreadable:
+        if index >= len(self._source):
+            what = "it ends too early"
+        return self.stop(min(index, len(self._source)), None, f"is not JSON: {what}")
+
+
+def kind_of(value: object, raw: str = "") -> str:
+    """What a value is, in words of its file."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, Timestamp):
+        name = "date"
+    elif isinstance(value, bool):
+        name = "boolean"
+    elif isinstance(value, int | float):
+        name = "number"
+    else:
+        return "text"
+    return f"the {name} {one_line(raw, 40)}" if raw else f"a {name}"
+
+
+def _is_schema(value: object) -> bool:
+    return isinstance(value, dict) and cast("dict[str, object]", value).get("kind") == "WorkflowSchema"
