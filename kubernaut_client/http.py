@@ -1,25 +1,21 @@
-"""The only module that talks HTTP, and the only one that imports httpx and httpcore.
+"""The only module that talks HTTP, and the only one that imports httpx.
 
 `Session` and `AsyncSession` send one request and return its `Answer`, whatever its status; what ends without a status
 line is a `TransportError` that says whether anything was sent. Both own a pool of connections per process (and, async,
 per event loop), so nothing is shared across `fork()`. Repeating is left to `execute`, reading answers to `operations`.
 
-The limit of an attempt sits below httpx, in the network backend: every connect, read and write gets what is left of it.
-httpx's own timeouts start anew with every byte that arrives, so a server that sends one byte a second would never meet
-them. A caller's own httpx client has no such backend: with it only the body is held to the limit.
+The limit of an attempt sits below httpx, in `network`. A caller's own httpx client has no such backend: with it only
+the body is held to the limit.
 """
 
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import os
-import socket
 import ssl
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
@@ -38,15 +34,11 @@ from .errors import (
     TransportError,
     explain,
 )
+from .network import EXCHANGE, AsyncBackend, Backend, Exchange
 
 _MAX_CONNECTIONS = 100
 _LIMITS = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=15.0)
 # The service's server closes an idle connection after 30 s; ours goes first, so that the two don't meet half-way.
-_WRITE_CHUNK = 65536
-# Asking a proxy for a tunnel sends nothing of the request yet, and its answer is none of the service's.
-_TUNNEL = b"CONNECT "
-# The resolver loads this codec at its first use; a fork just then would leave the child waiting for it.
-codecs.lookup("idna")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,136 +70,6 @@ class Answer:
             headers = {name: value.replace(secret, "***") for name, value in headers.items()}
             body = body.replace(secret.encode(), b"***")
         return replace(self, headers=headers, body=body)
-
-
-class _Attempt:
-    """The attempt in progress: when it must end, and what has gone over the wire."""
-
-    __slots__ = ("end", "received", "sent")
-
-    def __init__(self, limit: float) -> None:
-        self.end = time.monotonic() + limit
-        self.sent = False
-        self.received = False
-
-    def left(self, timeout: type[httpcore.TimeoutException]) -> float:
-        left = self.end - time.monotonic()
-        if left <= 0:
-            raise timeout("the attempt ran out of time")
-        return left
-
-
-_ATTEMPT: ContextVar[_Attempt] = ContextVar("kubernaut_client_attempt")
-
-
-class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        attempt = _ATTEMPT.get()
-        data = self._stream.read(max_bytes, attempt.left(httpcore.ReadTimeout))
-        attempt.received = attempt.received or bool(data)
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        attempt = _ATTEMPT.get()
-        # httpcore starts the timeout anew for every piece that the socket takes, so it gets one piece at a time.
-        for start in range(0, len(buffer), _WRITE_CHUNK):
-            left = attempt.left(httpcore.WriteTimeout)
-            attempt.sent = attempt.sent or not buffer.startswith(_TUNNEL)
-            self._stream.write(buffer[start : start + _WRITE_CHUNK], left)
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        attempt = _ATTEMPT.get()
-        left = attempt.left(httpcore.ConnectTimeout)
-        attempt.received = False
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self, backend: httpcore.NetworkBackend) -> None:
-        self._backend = backend
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        attempt = _ATTEMPT.get()
-        # A name with several addresses would get the whole timeout for each of them.
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(str(error)) from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        for remaining in range(len(addresses), 0, -1):
-            left = attempt.left(httpcore.ConnectTimeout) / remaining
-            try:
-                address = addresses[-remaining]
-                return _Stream(self._backend.connect_tcp(address, port, left, local_address, socket_options))
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if remaining == 1:
-                    raise
-        raise httpcore.ConnectError("the name has no address")
-
-
-class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        attempt = _ATTEMPT.get()
-        data = await self._stream.read(max_bytes, attempt.left(httpcore.ReadTimeout))
-        attempt.received = attempt.received or bool(data)
-        return data
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        attempt = _ATTEMPT.get()
-        left = attempt.left(httpcore.WriteTimeout)
-        attempt.sent = attempt.sent or (bool(buffer) and not buffer.startswith(_TUNNEL))
-        await self._stream.write(buffer, left)
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        attempt = _ATTEMPT.get()
-        left = attempt.left(httpcore.ConnectTimeout)
-        attempt.received = False
-        return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
-
-
-class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
-        self._backend = backend
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        left = _ATTEMPT.get().left(httpcore.ConnectTimeout)
-        return _AsyncStream(await self._backend.connect_tcp(host, port, left, local_address, socket_options))
 
 
 class _Base:
@@ -305,8 +167,8 @@ class Session(_Base):
         Raises a `TransportError` for anything that ends without a status line.
         """
         client = pool = self._client()
-        attempt = _Attempt(limit)
-        mark = _ATTEMPT.set(attempt)
+        exchange = Exchange(limit)
+        mark = EXCHANGE.set(exchange)
         own = self._given is None
         built: httpx.Request | None = None
         try:
@@ -315,31 +177,32 @@ class Session(_Base):
             arguments = self._arguments(request, headers, limit)
             built = httpx.Request(**arguments) if own else client.build_request(**arguments)
             response = client.send(built, stream=True, follow_redirects=False)
-            chunks: list[bytes] = []
+            chunks: list[bytes] | None = None
             cause: Exception | None = None
             try:
                 if not response.is_stream_consumed:  # as a hook of the caller's may have done
+                    chunks = []
                     for chunk in response.iter_raw():
                         chunks.append(chunk)
                         if not own:
-                            attempt.left(httpcore.ReadTimeout)
+                            exchange.left(httpcore.ReadTimeout)
             # The status line is here: whatever cuts the body short, the answer stands.
             except Exception as error:  # noqa: BLE001 - see above
                 cause = error
             finally:
                 response.close()
-            body, cause = _decoded(response, b"".join(chunks), cause)
+            body, cause = _decoded(response, chunks, cause)
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
             return Answer(response.status_code, dict(response.headers), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:  # noqa: BLE001 - see above
-            unsent = built is None or (own and not attempt.sent)
-            failure = _transport_error(error, attempt, unsent, own, self.base_url, limit)
+            unsent = built is None or (own and not exchange.sent)
+            failure = _transport_error(error, exchange, unsent, own, self.base_url, limit)
             raise failure from _kept(error, built, {**self.headers, **headers})
         finally:
-            _ATTEMPT.reset(mark)
+            EXCHANGE.reset(mark)
             if client is not pool:
                 client.close()
 
@@ -371,7 +234,7 @@ class Session(_Base):
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             raise self._unusable(error) from None
         pool = cast("Any", transport)._pool
-        pool._network_backend = _Backend(pool._network_backend)
+        pool._network_backend = Backend(pool._network_backend)
         return httpx.Client(transport=transport, **_own_client_options())
 
 
@@ -424,8 +287,8 @@ class AsyncSession(_Base):
     async def request(self, request: Request, headers: Mapping[str, str], limit: float, alone: bool = False) -> Answer:
         """As `Session.request`. Cancelling it closes the connection in use."""
         client = pool = self._client()
-        attempt = _Attempt(limit)
-        mark = _ATTEMPT.set(attempt)
+        exchange = Exchange(limit)
+        mark = EXCHANGE.set(exchange)
         own = self._given is None
         built: httpx.Request | None = None
         try:
@@ -434,31 +297,32 @@ class AsyncSession(_Base):
             arguments = self._arguments(request, headers, limit)
             built = httpx.Request(**arguments) if own else client.build_request(**arguments)
             response = await client.send(built, stream=True, follow_redirects=False)
-            chunks: list[bytes] = []
+            chunks: list[bytes] | None = None
             cause: Exception | None = None
             try:
                 if not response.is_stream_consumed:  # as a hook of the caller's may have done
+                    chunks = []
                     async for chunk in response.aiter_raw():
                         chunks.append(chunk)
                         if not own:
-                            attempt.left(httpcore.ReadTimeout)
+                            exchange.left(httpcore.ReadTimeout)
             # The status line is here: whatever cuts the body short, the answer stands.
             except Exception as error:  # noqa: BLE001 - see above
                 cause = error
             finally:
                 await response.aclose()
-            body, cause = _decoded(response, b"".join(chunks), cause)
+            body, cause = _decoded(response, chunks, cause)
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
             return Answer(response.status_code, dict(response.headers), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:  # noqa: BLE001 - see above
-            unsent = built is None or (own and not attempt.sent)
-            failure = _transport_error(error, attempt, unsent, own, self.base_url, limit)
+            unsent = built is None or (own and not exchange.sent)
+            failure = _transport_error(error, exchange, unsent, own, self.base_url, limit)
             raise failure from _kept(error, built, {**self.headers, **headers})
         finally:
-            _ATTEMPT.reset(mark)
+            EXCHANGE.reset(mark)
             if client is not pool:
                 await client.aclose()
 
@@ -496,7 +360,7 @@ class AsyncSession(_Base):
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             raise self._unusable(error) from None
         pool = cast("Any", transport)._pool
-        pool._network_backend = _AsyncBackend(pool._network_backend)
+        pool._network_backend = AsyncBackend(pool._network_backend)
         return httpx.AsyncClient(transport=transport, **_own_client_options())
 
 
@@ -510,18 +374,22 @@ _NEVER_SENT = (
 )
 
 
-def _decoded(response: httpx.Response, raw: bytes, cause: Exception | None) -> tuple[bytes, Exception | None]:
+def _decoded(
+    response: httpx.Response, chunks: list[bytes] | None, cause: Exception | None
+) -> tuple[bytes, Exception | None]:
     """A body without its content coding; as it came, with what is wrong, if that can't be had.
 
     Decoded here and not while it arrives, where a broken coding would leave the connection's generators half-way.
+    Without `chunks`, somebody else has read the response.
     """
+    raw = b"".join(chunks or ())
     try:
-        with contextlib.suppress(httpx.ResponseNotRead):
-            return response.content, cause  # a hook of the caller's has read it
+        if chunks is None:
+            return response.content, cause
         coding = response.headers.get("content-encoding")
-        return (
-            httpx.Response(200, headers={"content-encoding": coding}, content=raw).content if coding else raw
-        ), cause
+        if coding:
+            return httpx.Response(200, headers={"content-encoding": coding}, content=raw).content, cause
+        return raw, cause
     except Exception as error:  # noqa: BLE001 - a decoder may raise anything for bytes of any kind
         return raw, cause or error
 
@@ -537,7 +405,7 @@ def _raised_by_hook(error: httpx.HTTPStatusError) -> Answer:
 
 
 def _transport_error(
-    error: Exception, attempt: _Attempt, unsent: bool, own: bool, base_url: str, limit: float
+    error: Exception, exchange: Exchange, unsent: bool, own: bool, base_url: str, limit: float
 ) -> TransportError:
     """What an exception of httpx, or of anything below it, says of the request.
 
@@ -550,7 +418,7 @@ def _transport_error(
         return RequestTimeoutError(f"no answer from {base_url} within {limit:.3g} s, {doing}", outcome=outcome)
     if unsent:
         return ConnectError(f"no connection to {base_url}: {_cause(error)}", outcome=outcome)
-    silent = not attempt.received if own else _looks_silent(error)
+    silent = not exchange.received if own else _looks_silent(error)
     return ConnectionDroppedError(f"no answer from {base_url}: {_cause(error)}", outcome=outcome, silent=silent)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, cast
+from uuid import UUID
 
 from kubernaut_datastorage.models import StoredWorkflow
 
@@ -112,6 +113,10 @@ class Plan(Rows[PlanRow]):
     else does before it is applied is met, and reported, by `apply`.
     """
 
+    allow_demote: bool = False
+    """Whether a row may be created below the version that is the latest."""
+    seen: frozenset[UUID] = field(default=frozenset(), repr=False, compare=False)
+    """Every row that the catalog was seen to hold when the plan was made, if it was read as a whole."""
     ORDER: ClassVar[tuple[str, ...]] = ("create", "unchanged", "superseded", "drifted", "demotes", "invalid")
 
     @property

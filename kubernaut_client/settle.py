@@ -2,7 +2,7 @@
 
 The service answers a duplicate with 409 or, on builds before its fix, with the same 500 as any fault; it closes the
 connection instead of answering for an unknown id; it answers a PATCH with 404 when its database is down. So nothing is
-concluded from the text of an error: the resources ask, these functions decide. Asking is left to `workflows`.
+concluded from the text of an error: the resources ask, these functions decide. Asking is left to `procedures`.
 """
 
 from __future__ import annotations
@@ -119,18 +119,12 @@ def is_absent(*, healthy: bool, symptoms: Sequence[str]) -> bool:
     return healthy and bool(symptoms[0]) and len(set(symptoms)) == 1
 
 
-class UpdateStep(StrEnum):
-    """What is done about a PATCH that failed."""
+def update_unsettled(error: KubernautError) -> bool:
+    """Whether only the row can say what a PATCH came to.
 
-    LOOK = "look"
-    """Get the row: it decides."""
-    RAISE = "raise"
-
-
-def update_step(error: KubernautError) -> UpdateStep:
-    """A PATCH is answered with 404 for any look-up error of the service, and not at all for an unknown id."""
-    look = isinstance(error, NotFoundError | ResponseDecodeError) or lost(error)
-    return UpdateStep.LOOK if look else UpdateStep.RAISE
+    The service answers with 404 for any look-up error of its own, and not at all for an unknown id.
+    """
+    return isinstance(error, NotFoundError | ResponseDecodeError) or lost(error)
 
 
 class UpdateVerdict(StrEnum):

@@ -13,10 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 
-import httpx
 from tenacity import Retrying, RetryCallState, retry_if_exception
 
 from ..config import secrets
@@ -25,6 +24,9 @@ from ..http import Session, Request, as_httpx
 from ..operations import CallRecord, Operation, Unread, encode, operation_for
 from ..problems import reason_phrase
 from ..retry import RetryPolicy, repeatable, seconds
+
+if TYPE_CHECKING:
+    import httpx
 
 T = TypeVar("T")
 

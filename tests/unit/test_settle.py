@@ -35,13 +35,12 @@ from kubernaut_client.settle import (
     CreateSeen,
     CreateVerdict,
     Found,
-    UpdateStep,
     UpdateVerdict,
     create_again,
     create_seen,
     create_verdict,
     is_absent,
-    update_step,
+    update_unsettled,
     update_verdict,
 )
 from tests.colours import COLOURS, Colour, opened
@@ -197,8 +196,8 @@ LOOKED = {  # after these the row is looked at
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_update_step(failure: str) -> None:
-    assert update_step(FAILURES[failure]) is (UpdateStep.LOOK if failure in LOOKED else UpdateStep.RAISE)
+def test_update_unsettled(failure: str) -> None:
+    assert update_unsettled(FAILURES[failure]) is (failure in LOOKED)
 
 
 # What was seen → the verdict when the row isn't as asked for, and when it is.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TWINS = ("execute", "health", "workflows")
+TWINS = ("bootstrap", "execute", "health", "procedures", "workflows")
 
 
 @pytest.fixture

@@ -1,0 +1,175 @@
+"""The order in which an apply sends what its plan creates. Pure: it sends nothing, and time doesn't matter to it.
+
+Many processes may apply the same workflows at once. So each starts at a random place, and when it meets what another
+has stored it has the catalog read and goes on elsewhere, at a random place among what is left. A name is in progress
+once at a time, and its versions go out in ascending order, the next one only when the one before is known to be stored.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kubernaut_datastorage.models import StoredWorkflow
+
+from .errors import ConflictError
+from .plan import PlanRow, version_key
+
+CONFLICTS_PER_WALK = 4
+"""A walk through what is new takes a request or two; without it, most of what is sent next would be duplicates."""
+CREATES_PER_STEP = 20
+"""Creates in a row, after which one more name is written at a time."""
+
+
+@dataclass(slots=True)
+class _Name:
+    """What is left to do for one name."""
+
+    rows: deque[PlanRow]
+    busy: bool = False
+    dispute: ConflictError | None = None
+    """The 409 that its first row met, while the stored row hasn't been seen."""
+    stored: dict[str, StoredWorkflow] = field(default_factory=dict[str, StoredWorkflow])
+    """What walks have shown of it, by version."""
+
+
+class Schedule:
+    """The rows that are still to be created. `take` one, then say what became of it."""
+
+    def __init__(self, rows: Iterable[PlanRow], most: int, draw: random.Random | None = None) -> None:
+        self._draw = draw or random.Random()
+        self._most = most
+        self._width = float(most)
+        self._names: dict[str, _Name] = {}
+        for row in rows:
+            self._names.setdefault(row.name, _Name(deque())).rows.append(row)
+        self._ready = deque(self._names)
+        self._late: list[str] = []
+        self._conflicts = 0
+        self._walked_at = 0
+        self._rotate()
+
+    @property
+    def width(self) -> int:
+        """How many names to write at a time; halved by a conflict, as what is in progress is likely to meet one too."""
+        return int(self._width)
+
+    def take(self) -> PlanRow | None:
+        """A row to send now; None while every name that is left is in progress or waits for a walk."""
+        while self._ready or self._late:
+            name = self._ready.popleft() if self._ready else self._late.pop(self._draw.randrange(len(self._late)))
+            state = self._names.get(name)
+            if state is not None and not state.busy and state.dispute is None:
+                state.busy = True
+                return state.rows[0]
+        return None
+
+    def created(self, row: PlanRow) -> None:
+        """It is stored by us; the next version of its name comes first, as nobody else is at it."""
+        self._width = min(self._most, self._width + 1 / CREATES_PER_STEP)
+        self._pop(row.name)
+        if row.name in self._names:
+            self._ready.appendleft(row.name)
+
+    def met(self, row: PlanRow) -> None:
+        """It is stored by someone else, and the stored row is known."""
+        self._meet()
+        self._pop(row.name)
+        self._late.append(row.name)
+
+    def conflict(self, row: PlanRow, error: ConflictError) -> StoredWorkflow | None:
+        """It was answered with 409: the stored row if a walk has shown it already, else None until one does."""
+        state = self._names[row.name]
+        stored = state.stored.get(row.version)
+        if stored is not None:
+            self._pop(row.name)
+            self._late.append(row.name)
+        else:
+            self._meet()
+            state.busy, state.dispute = False, error
+        return stored
+
+    def failed(self, row: PlanRow) -> list[PlanRow]:
+        """It can't be stored; gives the later versions of its name, which aren't sent."""
+        rows = self._names.pop(row.name).rows
+        return list(rows)[1:]
+
+    @property
+    def walk_due(self) -> bool:
+        """Whether the catalog is to be read: at the first conflict, and at every fourth from then on."""
+        walks = -(-self._conflicts // CONFLICTS_PER_WALK)
+        return walks > -(-self._walked_at // CONFLICTS_PER_WALK)
+
+    @property
+    def disputed(self) -> dict[str, tuple[PlanRow, ConflictError]]:
+        """The names whose first row met a 409 that no walk has explained."""
+        return {name: (state.rows[0], state.dispute) for name, state in self._names.items() if state.dispute}
+
+    @property
+    def left(self) -> list[PlanRow]:
+        """Every row that is neither stored nor given up, those in progress included."""
+        return [row for state in self._names.values() for row in state.rows]
+
+    def in_progress(self, row: PlanRow) -> bool:
+        """Whether it was taken and nothing was said of it since."""
+        state = self._names.get(row.name)
+        return state is not None and state.busy and state.rows[0] is row
+
+    def news(self, rows: Iterable[StoredWorkflow]) -> list[tuple[PlanRow, StoredWorkflow]]:
+        """What a walk has shown: gives the rows that are settled by it, and goes on at another place."""
+        self._walked_at = self._conflicts
+        touched: set[str] = set()
+        for stored in rows:
+            state = self._names.get(stored.workflow_name)
+            if state is not None:
+                state.stored[stored.version] = stored
+                touched.add(stored.workflow_name)
+        settled: list[tuple[PlanRow, StoredWorkflow]] = []
+        for name in touched:
+            state = self._names[name]
+            # A row in progress is settled by its own answer, so that what we stored is ours.
+            while not state.busy and state.rows and state.rows[0].version in state.stored:
+                settled.append((state.rows[0], state.stored[state.rows[0].version]))
+                self._pop(name)
+        self._rotate(last=touched)
+        return settled
+
+    def overtaken(self) -> list[str]:
+        """Names of which a walk has shown a latest version that is higher than the one that would be sent next."""
+        return [
+            name
+            for name, state in self._names.items()
+            if not state.busy and any(_above(row, state.rows[0].version) for row in state.stored.values())
+        ]
+
+    def drop(self, row: PlanRow) -> None:
+        """It isn't to be sent after all."""
+        self._names[row.name].rows.remove(row)
+        if not self._names[row.name].rows:
+            del self._names[row.name]
+
+    def _meet(self) -> None:
+        self._conflicts += 1
+        self._width = max(1.0, self._width / 2)
+
+    def _pop(self, name: str) -> None:
+        state = self._names[name]
+        state.rows.popleft()
+        state.busy, state.dispute = False, None
+        if not state.rows:
+            del self._names[name]
+
+    def _rotate(self, last: Iterable[str] = ()) -> None:
+        late = {*self._late, *last}
+        names: Mapping[str, _Name] = self._names
+        self._ready = deque(name for name in names if name not in late and not names[name].busy)
+        self._late = [name for name in names if name in late and not names[name].busy]
+        if self._ready:
+            self._ready.rotate(-self._draw.randrange(len(self._ready)))
+
+
+def _above(row: StoredWorkflow, version: str) -> bool:
+    mine, theirs = version_key(version), version_key(row.version)
+    return row.is_latest_version and mine is not None and theirs is not None and theirs > mine
