@@ -4,13 +4,17 @@ Needs the extra `catalog` (PyYAML), which is imported nowhere else in the client
 """
 
 try:
-    import yaml as _yaml  # noqa: F401 - whether it is there is all that is asked
+    __import__("yaml")
 except ImportError as _error:
     raise ImportError('kubernaut_client.catalog needs PyYAML: pip install "kubernaut-client[catalog]"') from _error
 
+from kubernaut_client.catalog.loading import Catalog, CatalogEntry, load
 from kubernaut_client.catalog.yamltext import CatalogProblem, Source
 
 __all__ = [
+    "Catalog",
+    "CatalogEntry",
     "CatalogProblem",
     "Source",
+    "load",
 ]

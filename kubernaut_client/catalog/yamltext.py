@@ -39,7 +39,7 @@ DEPTH_LIMIT = 100
 ALIAS_LIMIT = 2**20
 """What all aliases of a document may stand for, in characters of scalars and numbers of nodes."""
 
-# libyaml where PyYAML was built with it, which is ten times as fast.
+# libyaml where PyYAML was built with it, which is several times as fast.
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _CORE = "tag:yaml.org,2002:"
@@ -50,6 +50,7 @@ _UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\uf
 _REST_OF_MARKER = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)|[ \t]+")
 _JSON_BLANK = re.compile(r"[ \t\n\r]*")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_JSON_START = re.compile(r"\s*(?:\[\s*)?\{\s*\"")
 _JSON_WORDS = {"true": True, "false": False, "null": None}
 _JSON_STRINGS = json.JSONDecoder()
 
@@ -122,16 +123,17 @@ class Document:
     line: int
     places: dict[str, Place]
 
-    def place(self, path: str) -> Place:
-        """Where a value stands; of one that isn't there, its parent."""
+    def place(self, path: str) -> Place | None:
+        """Where a value stands; of one that isn't there, its parent. None for what comes from no text."""
         while path and path not in self.places:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
-        return self.places[path]
+        return self.places.get(path)
 
     def problem(self, path: str, reason: str) -> CatalogProblem:
         """A problem of the value at `path`."""
         place = self.place(path)
-        return CatalogProblem(self.file, place.line, place.column, path or None, reason)
+        line, column = (place.line, place.column) if place else (None, None)
+        return CatalogProblem(self.file, line, column, path or None, reason)
 
 
 class Text:
@@ -164,6 +166,8 @@ class Reading:
 
     documents: list[Document] = field(default_factory=list[Document])
     problems: list[CatalogProblem] = field(default_factory=list[CatalogProblem])
+    listed: bool = False
+    """The documents are items of a list, so none of them is the text as a whole."""
 
 
 def decode(file: str, data: bytes) -> Text:
@@ -198,6 +202,11 @@ def read_yaml(text: Text) -> Reading:
 def read_json(text: Text) -> Reading:
     """The document that a JSON text is, or the documents that its top-level list holds."""
     return _JsonReader(text).read()
+
+
+def looks_like_json(text: Text) -> bool:
+    """Whether a text without a name is JSON: it starts with an object whose first key is quoted, or a list of them."""
+    return bool(_JSON_START.match(text.text))
 
 
 def ended(text: str) -> str:
@@ -357,6 +366,7 @@ class _YamlReader(_Places):
 
     def _list(self, root: SequenceStartEvent) -> None:
         """A list at the top: each item is a document."""
+        self.reading.listed = True
         self._check_tag(root, None)
         count = 0
         while not isinstance(event := next(self._events), SequenceEndEvent):
@@ -554,6 +564,7 @@ class _JsonReader(_Places):
         self.finish(value, ended(self._source), 0)
 
     def _list(self, start: int) -> None:
+        self.reading.listed = True
         count = 0
         end = start
         for index in self._items(start, "]"):

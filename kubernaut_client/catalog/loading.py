@@ -1,0 +1,398 @@
+"""Files, directories, standard input and models as one catalog, or one error with everything that is wrong in them.
+
+What a file's text is is left to `yamltext`, what a document means to `documents`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
+
+from kubernaut_client.errors import CatalogError
+from kubernaut_client.limits import REMEDIATION_WORKFLOW, Findings
+from kubernaut_client.models import RemediationWorkflow
+from kubernaut_client.plan import ascending, version_key
+from kubernaut_client.problems import one_line, shown
+
+from .documents import ContentFile, Draft, content_file, is_payload, read_document
+from .yamltext import (
+    SIZE_LIMIT,
+    CatalogProblem,
+    Document,
+    Reading,
+    Source,
+    Text,
+    Unreadable,
+    decode,
+    looks_like_json,
+    read_json,
+    read_yaml,
+)
+
+SUFFIXES = (".yaml", ".yml", ".json")
+STDIN = "-"
+
+_Identity = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A workflow of a catalog and where it came from; `source` is None for what was handed over in Python."""
+
+    workflow: RemediationWorkflow = field(repr=False)
+    source: Source | None
+
+
+class Catalog:
+    """Workflows that were read and checked: iterable, sized, and each with the place that it came from.
+
+    The order is that of the input. A catalog doesn't change; what `load` found odd but not wrong is in `warnings`.
+    """
+
+    __slots__ = ("_places", "entries", "warnings")
+
+    entries: tuple[CatalogEntry, ...]
+    warnings: tuple[CatalogProblem, ...]
+
+    def __init__(self, entries: Iterable[CatalogEntry] = (), warnings: Iterable[CatalogProblem] = ()) -> None:
+        """A catalog of entries that were checked; `load` makes one of files."""
+        self.entries = tuple(entries)
+        self.warnings = tuple(warnings)
+        self._places: dict[str, dict[str, CatalogEntry]] = {}
+        for entry in self.entries:
+            self._places.setdefault(entry.workflow.workflow_name, {})[entry.workflow.version] = entry
+
+    def __iter__(self) -> Iterator[RemediationWorkflow]:
+        return (entry.workflow for entry in self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __repr__(self) -> str:
+        return f"<Catalog of {len(self)} workflow{'' if len(self) == 1 else 's'}>"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the workflows, each once, in the order of the input."""
+        return tuple(self._places)
+
+    def by_name(self, name: str) -> tuple[RemediationWorkflow, ...]:
+        """The versions of a workflow, lowest first; what can't be ordered comes last. Empty for an unknown name."""
+        found = (entry.workflow for entry in self._places.get(name, {}).values())
+        return tuple(ascending(lambda workflow: workflow.version, found))
+
+    def source(self, name: str, version: str) -> Source | None:
+        """Where a version of a workflow came from, None for one that was handed over; KeyError if it isn't here."""
+        try:
+            return self._places[name][version].source
+        except KeyError:
+            raise KeyError(f"{name}@{version}") from None
+
+
+def load(
+    *paths: str | os.PathLike[str] | RemediationWorkflow | Mapping[str, Any], stdin: BinaryIO | None = None
+) -> Catalog:
+    """Read workflows from files, directories, standard input and Python objects, in that order.
+
+    A path is a file (`.yaml`, `.yml`, `.json`; UTF-8, at most 1 MiB) or a directory, which is read recursively, sorted,
+    without hidden files; `-` is standard input, or `stdin` if given. A file holds WorkflowSchema documents or create
+    payloads: one, several in a YAML stream, or a list of them. Models and mappings are create payloads.
+
+    A WorkflowSchema document gives name, version, description, labels, engine (`tekton` if it says none), image and
+    digest; its text becomes the content: as UTF-8 with LF, without byte order mark, cut at the markers of its document
+    and ended by one newline, so that it has the same hash wherever it was checked out. A payload may name a file below
+    its own directory as `content_file` instead of `content`; what it leaves out is then derived from that document,
+    unless it has name, version, description, labels and engine itself. `status` is `active` and `content_hash` the
+    SHA-256 of the content if a payload doesn't say otherwise.
+
+    The same name and version twice is one workflow if all is equal.
+
+    Raises:
+        CatalogError: `errors` has every problem of every file, sorted by file and line. Nothing was sent.
+    """
+    loader = _Loader(stdin)
+    for number, given in enumerate(paths, 1):
+        loader.add(number, given)
+    return loader.catalog()
+
+
+@dataclass(slots=True)
+class _Input:
+    """One text that was read: its documents, and the path on disk if it has one."""
+
+    file: str
+    path: str | None
+    reading: Reading
+    walked: bool = False
+    model: RemediationWorkflow | None = None
+
+    def payloads(self) -> list[Document]:
+        return [document for document in self.reading.documents if is_payload(document.value)]
+
+
+class _Loader:
+    """Collects what was given, then checks it as a whole: a file may belong to a payload that is read later."""
+
+    def __init__(self, stdin: BinaryIO | None) -> None:
+        self._stdin = stdin
+        self._inputs: list[_Input] = []
+        self._problems: list[CatalogProblem] = []
+        self._warnings: list[CatalogProblem] = []
+        self._entries: dict[tuple[str, str], tuple[CatalogEntry, str, str]] = {}
+
+    def add(self, number: int, given: object) -> None:
+        """Read one argument of `load`."""
+        if isinstance(given, str | os.PathLike):
+            path = os.fspath(cast("str | os.PathLike[str]", given))
+            if path == STDIN:
+                self._read_stdin()
+            else:
+                self._read_path(os.fsdecode(path))
+            return
+        file = f"argument {number}"
+        if isinstance(given, RemediationWorkflow):
+            self._inputs.append(_Input(file, None, Reading(), model=given))
+        elif isinstance(given, Mapping):
+            value = cast("Mapping[str, object]", given)
+            self._inputs.append(_Input(file, None, Reading([Document(file, value, "", 0, {})])))
+        else:
+            self._refuse(file, f"must be a path, a RemediationWorkflow or a mapping, not {type(given).__name__}")
+
+    def catalog(self) -> Catalog:
+        """The catalog of all that was added; raises `CatalogError`."""
+        attached = self._attached_paths()
+        for given in self._inputs:
+            if given.walked and given.path and os.path.realpath(given.path) in attached and not given.payloads():
+                continue
+            self._problems += given.reading.problems
+            self._check(given)
+        if self._problems:
+            raise _error(self._problems)
+        warnings = sorted(self._warnings, key=_position)
+        return Catalog((entry for entry, _, _ in self._entries.values()), warnings)
+
+    # Reading
+
+    def _read_path(self, path: str) -> None:
+        try:
+            mode = os.stat(path).st_mode
+        except (OSError, ValueError) as error:
+            self._refuse(path, _cause(path, error))
+            return
+        if stat.S_ISDIR(mode):
+            self._walk(path)
+        elif not path.lower().endswith(SUFFIXES):
+            self._refuse(path, f"is no catalog file: its name must end in {', '.join(SUFFIXES)}")
+        else:
+            self._read_file(path, walked=False)
+
+    def _walk(self, top: str) -> None:
+        """Every catalog file below a directory, by path. A directory that links reach twice is read once."""
+        before = len(self._inputs) + len(self._problems)
+        seen: set[_Identity] = set()
+        waiting: list[tuple[str, frozenset[_Identity]]] = [(top, frozenset())]
+        while waiting:
+            path, above = waiting.pop()
+            is_file = path.lower().endswith(SUFFIXES)
+            try:
+                found = os.stat(path)
+                here = (found.st_dev, found.st_ino)
+                if not stat.S_ISDIR(found.st_mode):
+                    if is_file:
+                        self._read_file(path, walked=True)
+                    continue
+                if here in above:
+                    self._refuse(path, "is a symbolic link to a directory that it is in: remove it")
+                elif here not in seen:
+                    seen.add(here)
+                    names = sorted((name for name in os.listdir(path) if not name.startswith(".")), reverse=True)
+                    waiting += [(os.path.join(path, name), above | {here}) for name in names]
+            except OSError as error:
+                # A link to nowhere is someone else's business unless a catalog file is expected there.
+                if is_file or error.errno != errno.ENOENT:
+                    self._refuse(path, _cause(path, error))
+        if before == len(self._inputs) + len(self._problems):
+            self._refuse(top, f"holds no catalog file ({', '.join(SUFFIXES)})")
+
+    def _read_file(self, path: str, *, walked: bool) -> None:
+        reading = Reading()
+        try:
+            reading = _parse(path, _text(path, path))
+        except Unreadable as stop:
+            reading.problems.append(stop.problem)
+        self._inputs.append(_Input(path, path, reading, walked))
+
+    def _read_stdin(self) -> None:
+        if any(given.file == STDIN for given in self._inputs):
+            return
+        reading = Reading()
+        try:
+            text = decode(STDIN, _all_of(self._stdin if self._stdin is not None else sys.stdin.buffer))
+            reading = read_json(text) if looks_like_json(text) else read_yaml(text)
+        except Unreadable as stop:
+            reading.problems.append(stop.problem)
+        except (OSError, ValueError, AttributeError) as error:
+            # Closed, or (AttributeError) the process has none.
+            self._refuse(STDIN, f"standard input can't be read: {_system(error)}")
+        self._inputs.append(_Input(STDIN, None, reading))
+
+    # Checking
+
+    def _check(self, given: _Input) -> None:
+        if given.model is not None:
+            self._check_model(given.file, given.model)
+            return
+        highest: dict[str, str] = {}
+        for document in given.reading.documents:
+            attached = self._attachment(given, document)
+            draft = read_document(document, attached)
+            self._problems += draft.problems
+            self._warnings += draft.warnings
+            if draft.payload is not None:
+                source = Source(given.file, document.line) if document.line else None
+                self._check_order(draft, draft.payload, highest)
+                self._add_entry(RemediationWorkflow.from_dict(draft.payload), draft.payload, source, draft)
+
+    def _check_model(self, file: str, model: RemediationWorkflow) -> None:
+        findings = Findings()
+        payload = REMEDIATION_WORKFLOW(model, "", findings)
+        self._problems += [CatalogProblem(file, None, None, path or None, reason) for path, reason in findings.found]
+        if not findings.found:
+            document = Document(file, None, "", 0, {})
+            self._add_entry(model, cast("dict[str, Any]", payload), None, Draft(document))
+
+    def _check_order(self, draft: Draft, payload: Mapping[str, Any], highest: dict[str, str]) -> None:
+        """In one text, the versions of a name ascend: who reads it takes the last one for the latest."""
+        name, version = payload["workflow_name"], payload["version"]
+        before = highest.get(name)
+        mine, theirs = version_key(version), version_key(before) if before is not None else None
+        if mine is not None and theirs is not None and mine < theirs:
+            reason = f"{shown(version)} comes after {shown(before)}: put the versions of a name in ascending order"
+            self._problems.append(draft.document.problem(draft.version_field, reason))
+        elif mine is not None:
+            highest[name] = version
+
+    def _add_entry(
+        self, workflow: RemediationWorkflow, payload: Mapping[str, Any], source: Source | None, draft: Draft
+    ) -> None:
+        key = (payload["workflow_name"], payload["version"])
+        canonical = json.dumps(payload, sort_keys=True)
+        entry = CatalogEntry(workflow, source)
+        _, before, where = self._entries.setdefault(key, (entry, canonical, str(source or draft.document.file)))
+        if before != canonical:
+            reason = f"{one_line(key[0], 80)} {one_line(key[1])} is given with other content in {where}: "
+            self._problems.append(
+                draft.document.problem(draft.version_field, reason + "give one of them a new version")
+            )
+
+    # Content files
+
+    def _attached_paths(self) -> set[str]:
+        """The real paths of the files that payloads name as their content."""
+        found: set[str] = set()
+        for given in self._inputs:
+            for document in given.payloads() if given.path else ():
+                name = cast("Mapping[str, object]", document.value).get("content_file")
+                if isinstance(name, str) and "\0" not in name:
+                    found.add(os.path.realpath(os.path.join(os.path.dirname(cast("str", given.path)), name)))
+        return found
+
+    def _attachment(self, given: _Input, document: Document) -> ContentFile | None:
+        """The content file that a payload names; None, with a problem if it names one that can't be read."""
+        value = document.value
+        if not is_payload(value) or "content_file" not in cast("Mapping[str, object]", value):
+            return None
+        name = cast("Mapping[str, object]", value)["content_file"]
+        reason = _bad_name(given, name)
+        if not reason:
+            shown_as = os.path.join(os.path.dirname(given.file), cast("str", name))
+            try:
+                text = _text(shown_as, shown_as)
+                return content_file(text, _parse(shown_as, text))
+            except Unreadable as stop:
+                if stop.problem.line is not None:
+                    self._problems.append(stop.problem)
+                    return None
+                reason = f"{shown(name)} {stop.problem.reason}"
+        self._problems.append(document.problem("content_file", reason))
+        return None
+
+    def _refuse(self, file: str, reason: str) -> None:
+        self._problems.append(CatalogProblem(file, None, None, None, reason))
+
+
+def _bad_name(given: _Input, name: object) -> str:
+    """Why a payload can't have that content file; empty if it can."""
+    if not isinstance(name, str):
+        return f"must be text, not {type(name).__name__}"
+    if given.path is None:
+        return "needs a payload that is in a file: give content instead"
+    if not name or "\0" in name or os.path.isabs(name):
+        return f"must be a path relative to this file, not {shown(name)}"
+    directory = os.path.realpath(os.path.dirname(given.path))
+    real = os.path.realpath(os.path.join(directory, name))
+    if real == os.path.realpath(given.path):
+        return "names the file that it is in"
+    if os.path.commonpath([directory, real]) != directory:
+        return f"must stay in the directory of this file, {shown(name)} leaves it"
+    return ""
+
+
+def _text(path: str, file: str) -> Text:
+    """The text of a file; raises `Unreadable`."""
+    try:
+        # Opening a FIFO must not wait for a writer.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+                raise Unreadable(CatalogProblem(file, None, None, None, "is not a regular file (- is standard input)"))
+            data = opened.read(SIZE_LIMIT + 1)
+    except (OSError, ValueError) as error:
+        raise Unreadable(CatalogProblem(file, None, None, None, _cause(path, error))) from None
+    return decode(file, data)
+
+
+def _parse(path: str, text: Text) -> Reading:
+    return read_json(text) if path.lower().endswith(".json") else read_yaml(text)
+
+
+def _all_of(stream: BinaryIO) -> bytes:
+    """All that a stream gives, up to a byte more than is taken."""
+    parts: list[bytes] = []
+    size = 0
+    while size <= SIZE_LIMIT and (part := stream.read(SIZE_LIMIT + 1 - size)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
+
+
+def _cause(path: str, error: OSError | ValueError) -> str:
+    """Why a path can't be read, for people."""
+    if isinstance(error, ValueError):
+        return "is no path: it holds a character that no path can have"
+    if error.errno == errno.ENOENT:
+        return "is a symbolic link to nothing" if os.path.islink(path) else "does not exist"
+    if error.errno == errno.ELOOP:
+        return "is a symbolic link that leads back to itself: remove it"
+    return f"can't be read: {_system(error)}"
+
+
+def _system(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+
+
+def _position(problem: CatalogProblem) -> tuple[str, int, int]:
+    return problem.file, problem.line or 0, problem.column or 0
+
+
+def _error(problems: list[CatalogProblem]) -> CatalogError:
+    problems = sorted(problems, key=_position)
+    files = len({problem.file for problem in problems})
+    count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+    where = "" if files == 1 else f" in {files} files"
+    return CatalogError(one_line(f"{count}{where}: {problems[0]}"), errors=problems)
