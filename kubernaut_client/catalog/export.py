@@ -19,15 +19,21 @@ from typing import Any, cast
 from kubernaut_datastorage.models import StoredWorkflow
 
 from kubernaut_client import limits
+from kubernaut_client.catalog.documents import content_file
 from kubernaut_client.catalog.filenames import safe_names
 from kubernaut_client.catalog.versions import json_text
-from kubernaut_client.catalog.yamltext import SIZE_LIMIT, CatalogProblem, Unreadable, decode, read_yaml
+from kubernaut_client.catalog.yamltext import (
+    DEPTH_LIMIT,
+    SIZE_LIMIT,
+    CatalogProblem,
+    Unreadable,
+    decode,
+    read_json,
+    read_yaml,
+)
 from kubernaut_client.errors import CatalogError
 from kubernaut_client.plan import ascending
 from kubernaut_client.problems import one_line
-
-# What the content_file says if a payload doesn't; the service leaves an empty text out of its replies.
-_DERIVED = ("container_image", "container_digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +168,16 @@ class _Tree:
         paths = {version: f"{versions[version]}.yaml" for version in documents}
         together = _array(kept, {version: f"{file}/{path}" for version, path in paths.items()})
         if len(together) <= SIZE_LIMIT:
-            self.files[f"{file}.json"] = together
-            return
-        for version, members in kept.items():
-            data = _array({version: members}, paths)
-            self.files[f"{file}/{versions[version]}.json"] = data
-            if len(data) > SIZE_LIMIT:
-                name = f"{one_line(members['workflow_name'], 80)}@{one_line(version)}"
-                self.warnings.append(f"{name}: its file is larger than 1 MiB, which no catalog file may be")
+            payloads = {f"{file}.json": together}
+        else:
+            payloads = {
+                f"{file}/{versions[version]}.json": _array({version: members}, paths)
+                for version, members in kept.items()
+            }
+        self.files |= payloads
+        self.warnings += (
+            f"{path}: can't be loaded: {fault}" for path, data in payloads.items() if (fault := _fault(data))
+        )
 
 
 def _array(kept: Mapping[str, dict[str, Any]], paths: Mapping[str, str]) -> bytes:
@@ -179,12 +187,19 @@ def _array(kept: Mapping[str, dict[str, Any]], paths: Mapping[str, str]) -> byte
 
 
 def _beside(members: dict[str, Any], path: str) -> dict[str, Any]:
-    """A payload whose content is a file, in the same order."""
-    table = limits.REMEDIATION_WORKFLOW
-    # What a payload leaves out would be taken from its file.
-    members = {**dict.fromkeys(_DERIVED, ""), **members}
-    names = [name for name in (*table.required, *table.optional) if name in members]
-    return dict(("content_file", path) if name == "content" else (name, members[name]) for name in names)
+    """A payload whose content is a file, in the same order. It is complete, so `load` derives nothing for it."""
+    return dict(("content_file", path) if name == "content" else (name, value) for name, value in members.items())
+
+
+def _fault(data: bytes) -> str:
+    """Why `load` would refuse a file of payloads, if it would; it can only be too large or nested too deeply."""
+    if len(data) <= SIZE_LIMIT and b"\n" + b"  " * DEPTH_LIMIT not in data:
+        return ""
+    try:
+        problems = read_json(decode("", data)).problems
+    except Unreadable as stop:
+        problems = [stop.problem]
+    return problems[0].reason if problems else ""
 
 
 def _document(kept: _Kept) -> bytes | None:
@@ -192,14 +207,11 @@ def _document(kept: _Kept) -> bytes | None:
     content = kept.members.get("content")
     try:
         data = str(content).encode()
-        reading = read_yaml(decode("", data))
+        text = decode("", data)
     except (UnicodeEncodeError, Unreadable):
         return None
-    if reading.problems or [document.content for document in reading.documents] != [content]:
-        return None
-    value = reading.documents[0].value
-    is_schema = isinstance(value, dict) and cast("dict[str, object]", value).get("kind") == "WorkflowSchema"
-    return data if is_schema else None
+    found = content_file(text, read_yaml(text))
+    return data if found.schema is not None and found.content == content and not found.problems else None
 
 
 def _label(row: StoredWorkflow) -> str:

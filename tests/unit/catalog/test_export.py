@@ -1,0 +1,473 @@
+"""Rows become files: their form, their order, what is warned of, and that nothing lands anywhere else."""
+
+import json
+import os
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from kubernaut_client import CatalogError
+from kubernaut_client.catalog import load
+from kubernaut_client.catalog.export import ExportReport, export, payload
+from kubernaut_client.limits import REMEDIATION_WORKFLOW
+from kubernaut_client.models import StoredWorkflow
+from tests.workflows import workflow
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+SCHEMA = 'kind: WorkflowSchema\nmetadata:\n  workflow_id: a\n  version: "1.0.0"  # ü\n'
+
+
+def stored(
+    name: str = "restart-pod", version: str = "1.0.0", *, minutes: float | None = 0, **members: Any
+) -> StoredWorkflow:
+    """A row as the service returns it, stored so many minutes after noon; None leaves its time out."""
+    row = {"workflow_id": str(uuid4()), "is_latest_version": True, **workflow(name, version, **members)}
+    if minutes is not None:
+        row["created_at"] = row["updated_at"] = (NOW + timedelta(minutes=minutes)).isoformat()
+    return StoredWorkflow.from_dict(row)
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    """Everything below a directory, links included: relative path → content."""
+    found: dict[str, bytes] = {}
+    for path in sorted(directory.rglob("*")):
+        assert not path.is_symlink()
+        if not path.is_dir():
+            found[path.relative_to(directory).as_posix()] = path.read_bytes()
+    return found
+
+
+def versions(path: Path) -> list[str]:
+    return [member["version"] for member in json.loads(path.read_bytes())]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A temporary directory that other users can reach, too."""
+    with tempfile.TemporaryDirectory() as path:
+        Path(path).chmod(0o755)
+        yield Path(path)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+# The form of the files -----------------------------------------------------------------------------------------------
+
+
+def test_a_schema_document_is_a_file_beside_its_payload(out: Path) -> None:
+    row = stored("a", content=SCHEMA, container_image="image@sha256:1", container_digest="sha256:1")
+    report = export([row], out)
+    assert report == ExportReport(out, ("a.json", "a/1.0.0.yaml"), 1, ())
+    assert tree(out) == {"a.json": (out / "a.json").read_bytes(), "a/1.0.0.yaml": SCHEMA.encode()}
+    assert (
+        (out / "a.json").read_text("utf-8")
+        == f"""[
+  {{
+    "workflow_name": "a",
+    "version": "1.0.0",
+    "name": "Restart (a)",
+    "description": "Restarts a pod.",
+    "content_file": "a/1.0.0.yaml",
+    "content_hash": "{row.content_hash}",
+    "labels": {{
+      "signal_type": "OOMKilled",
+      "severity": "critical",
+      "component": "pod",
+      "environment": "production",
+      "priority": "P0"
+    }},
+    "execution_engine": "tekton",
+    "status": "active",
+    "container_image": "image@sha256:1",
+    "container_digest": "sha256:1"
+  }}
+]
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Plain text, ü and 🙂.", '{"kind": "WorkflowSchema"}', SCHEMA.rstrip("\n"), f"{SCHEMA}\n",
+        SCHEMA.replace("\n", "\r\n"), f"\ufeff{SCHEMA}", f"---\n{SCHEMA}", f"{SCHEMA}...\n", f"{SCHEMA}---\n{SCHEMA}",
+        SCHEMA.replace("WorkflowSchema", "Workflow"), f"{SCHEMA}kind: WorkflowSchema\n", f"- {SCHEMA}",
+        f"{SCHEMA}x: !!python/name:os.system\n", f"{SCHEMA}x: \x07\n", f"{SCHEMA}x: [\n", " ", "\n",
+        "\x1b[31mred\x7f\x85\x9b31m\u2028\ufeff\uffff\n", f"{SCHEMA}x: '{'x' * 2**20}'\n",
+    ],
+    ids=lambda content: ascii(content[:20] + content[-100:]),
+)  # fmt: skip
+def test_any_other_content_stays_in_the_payload(out: Path, content: str) -> None:
+    report = export([stored("a", content=content)], out)
+    [file] = report.files
+    [found] = json.loads((out / file).read_bytes())
+    assert found["content"] == content
+    assert found == payload(stored("a", content=content))
+    data = (out / file).read_text("utf-8")
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in data.replace("\n", ""))
+
+
+def test_a_payload_has_what_a_create_takes_in_the_order_of_the_contract() -> None:
+    row = stored(
+        custom_labels={"team": ["b", "a"]},
+        detected_labels={"stateful": True, "gitOpsTool": "flux", "failed_detections": ["stateful"]},
+        parameters={"b": 1, "a": [1.5, None, True]},
+        approved_at="2026-01-01T12:00:00+01:00",
+        expected_success_rate=0.123,
+        expected_duration_seconds=5,
+        owner="x",
+        created_by="y",
+        updated_by="z",
+        total_executions=1,
+        disabled_reason="",
+        status_reason="",
+        deprecation_notice="x",
+    )
+    found = payload(row)
+    names = [*REMEDIATION_WORKFLOW.required, *REMEDIATION_WORKFLOW.optional]
+    assert list(found) == [name for name in names if name in found]
+    assert REMEDIATION_WORKFLOW.check(found) == found
+    assert not found.keys() & REMEDIATION_WORKFLOW.ignored
+    assert found["approved_at"] == "2026-01-01T11:00:00Z"
+    assert found["parameters"] == {"b": 1, "a": [1.5, None, True]}
+    assert list(found["detected_labels"]) == ["failed_detections", "gitOpsTool", "stateful"]
+    assert len(found) == 17
+
+
+def test_empty_maps_of_labels_are_left_out() -> None:
+    assert payload(stored(custom_labels={}, detected_labels={})) == payload(stored())
+
+
+# Order ---------------------------------------------------------------------------------------------------------------
+
+
+def test_versions_come_in_the_order_of_creation(out: Path) -> None:
+    rows = [stored("a", f"1.{i}.0", minutes=i, is_latest_version=i == 11) for i in range(12)][::-1]
+    assert export(rows, out).warnings == ()
+    assert versions(out / "a.json") == [f"1.{i}.0" for i in range(12)]
+
+
+def test_times_decide_whatever_order_the_rows_come_in(out: Path) -> None:
+    rows = [
+        stored("a", "x", minutes=3),
+        stored("a", "z", minutes=1, is_latest_version=False),
+        stored("a", "y", minutes=2, is_latest_version=False),
+    ]
+    export(rows, out)
+    assert versions(out / "a.json") == ["z", "y", "x"]
+
+
+@pytest.mark.parametrize("minutes", [0, None])
+def test_without_times_that_differ_the_last_row_is_the_oldest(out: Path, minutes: float | None) -> None:
+    export([stored("a", version, minutes=minutes) for version in ("x", "z", "y")], out)
+    assert versions(out / "a.json") == ["y", "z", "x"]
+
+
+def test_the_order_of_apply_where_a_higher_version_came_first(out: Path) -> None:
+    rows = [
+        stored("a", "1.0.0", minutes=2),
+        stored("a", "1.1.0", minutes=1, is_latest_version=False),
+        stored("b", "odd", minutes=1, is_latest_version=False),
+        stored("b", "1.0.0", minutes=2),
+    ]
+    report = export(rows, out)
+    assert versions(out / "a.json") == ["1.0.0", "1.1.0"]
+    assert versions(out / "b.json") == ["1.0.0", "odd"]
+    assert report.warnings == (
+        "a: search shows version 1.0.0; applied to an empty service, 1.1.0 would be the latest",
+        "b: search shows version 1.0.0; applied to an empty service, odd would be the latest",
+    )
+
+
+def test_two_latest_versions_are_told(out: Path) -> None:
+    """Two writers who race can leave both marked."""
+    [warning] = export([stored("a", "1.1.0", minutes=1), stored("a", "1.0.0")], out).warnings
+    assert warning == "a: search shows version 1.0.0 and 1.1.0; applied to an empty service, 1.1.0 would be the latest"
+
+
+def test_the_same_row_twice_is_one(out: Path) -> None:
+    report = export([stored("a"), stored("a")], out)
+    assert (report.workflows, len(json.loads((out / "a.json").read_bytes()))) == (1, 1)
+
+
+def test_one_version_with_two_contents_is_refused(out: Path) -> None:
+    with pytest.raises(CatalogError, match=r"a@1\.0\.0: is given twice"):
+        export([stored("a"), stored("a", content="other")], out)
+    assert not out.exists()
+
+
+# Warnings ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["disabled", "deprecated", "archived"])
+def test_the_reason_of_a_status_is_not_kept(out: Path, status: str) -> None:
+    report = export([stored("a", status=status, disabled_reason="secret", disabled_by="me")], out)
+    assert report.warnings == (f"a@1.0.0: is {status}; why, since when and by whom isn't kept",)
+    [found] = json.loads((out / "a.json").read_bytes())
+    assert found["status"] == status
+    assert "disabled_reason" not in found
+
+
+@pytest.mark.parametrize(
+    ("members", "sentence"),
+    [
+        ({"parameters": [1]}, "parameters: must be a mapping, not list"),
+        ({"content_hash": "abc"}, "content_hash: must have 64 characters, has 3"),
+        (
+            {"detected_labels": {"gitOpsTool": "other"}},
+            "detected_labels.gitOpsTool: must be one of argocd, flux, *, not 'other'",
+        ),
+        ({"version": "x" * 51}, "version: must have at most 50 characters, has 51"),
+        ({"workflow_name": ".."}, "workflow_name: must not be '.' or '..': no URL can name it"),
+    ],
+)
+def test_what_a_create_would_refuse_is_in_the_file_as_it_is(out: Path, members: dict[str, Any], sentence: str) -> None:
+    row = stored("a", **{"is_latest_version": True, **members})
+    report = export([row], out)
+    assert [warning.partition(": ")[2] for warning in report.warnings] == [f"can't be created again: {sentence}"]
+    [found] = json.loads((out / report.files[0]).read_bytes())
+    assert {name: found[name] for name in members} == members
+
+
+def test_labels_that_are_missing(out: Path) -> None:
+    row = stored("a")
+    del row.labels.priority
+    row.labels.priority = None  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+    assert export([row], out).warnings == ("a@1.0.0: can't be created again: labels.priority: is missing",)
+
+
+def test_what_a_newer_service_adds_is_left_out_and_named(out: Path) -> None:
+    row = stored(
+        "a", labels=workflow()["labels"] | {"cluster": "x"}, detected_labels={"mesh": "y", "vm": False}, flag=True
+    )
+    assert export([row], out).warnings == (
+        "a@1.0.0: a create has no place for flag, labels.cluster, detected_labels.mesh: left out",
+    )
+    data = (out / "a.json").read_bytes()
+    export([stored("a")], out.with_name("plain"))
+    assert (out.with_name("plain") / "a.json").read_bytes() == data
+
+
+def test_warnings_show_no_control_character(out: Path) -> None:
+    name, version = "\x1b[31m\n\u202e" * 20, "\x1b[2J\r"
+    report = export(
+        [stored(name, version, status="disabled"), stored(name, "\x9b", minutes=1, is_latest_version=False)], out
+    )
+    assert len(report.warnings) == 2
+    for warning in report.warnings:
+        assert warning.isprintable()
+        assert len(warning) < 300
+
+
+# Large ones ----------------------------------------------------------------------------------------------------------
+
+
+def test_versions_that_are_too_large_together_are_files_of_their_own(out: Path) -> None:
+    rows = [stored("a", f"1.{i}.0", minutes=i, content="x" * 400_000, is_latest_version=i == 3) for i in range(3)]
+    rows.append(stored("a", "1.3.0", minutes=3, content=SCHEMA))
+    report = export(rows[::-1], out)
+    assert report.files == ("a/1.0.0.json", "a/1.1.0.json", "a/1.2.0.json", "a/1.3.0.json", "a/1.3.0.yaml")
+    assert (report.workflows, report.warnings) == (4, ())
+    [found] = json.loads((out / "a/1.3.0.json").read_bytes())
+    assert found["content_file"] == "1.3.0.yaml"
+
+
+def test_a_content_that_no_catalog_file_can_hold_is_written_and_told(out: Path) -> None:
+    report = export([stored("a", content="x" * 2**20)], out)
+    assert report.warnings == ("a/1.0.0.json: can't be loaded: is larger than 1 MiB (1048576 bytes): split it",)
+    assert json.loads((out / "a/1.0.0.json").read_bytes())[0]["content"] == "x" * 2**20
+
+
+@pytest.mark.parametrize(("levels", "warnings"), [(97, 0), (98, 1), (99, 1)])
+def test_parameters_nested_more_deeply_than_a_file_may_be_are_told(out: Path, levels: int, warnings: int) -> None:
+    parameters: Any = []
+    for _ in range(levels - 1):
+        parameters = [parameters]
+    report = export([stored("a", parameters={"x": parameters})], out)
+    assert list(report.warnings) == ["a.json: can't be loaded: must not be nested deeper than 100 levels"] * warnings
+    with pytest.raises(CatalogError, match="nested deeper") if warnings else nullcontext():
+        load(out)
+
+
+# Where files land ----------------------------------------------------------------------------------------------------
+
+
+HOSTILE = [
+    "../../etc/passwd", "/etc/passwd", "..\\..\\x", "a/../../b", "a\0b", "..", ".", "CON", "nul.json", "-rf", ".hidden",
+    "a", "A", "a.json", "a.yaml", "é", "e\u0301", "x" * 255, "🙂" * 255, "\x1b[31m", "two\nlines", " ", "~", "\ud800",
+]  # fmt: skip
+
+
+def test_hostile_names_and_versions_stay_in_the_directory(tmp_path: Path, out: Path) -> None:
+    rows = [
+        stored(name, version[:50], content=SCHEMA if i % 2 else "text", minutes=i)
+        for i, name in enumerate(HOSTILE)
+        for version in ("1.0.0", *HOSTILE[:8])
+    ]
+    report = export(rows, out)
+    assert sorted(tree(out)) == list(report.files)
+    assert list(tmp_path.iterdir()) == [out]
+    assert report.workflows == len(HOSTILE) * 9
+    names = {json.loads(data)[0]["workflow_name"] for path, data in tree(out).items() if path.endswith(".json")}
+    assert names == set(HOSTILE)
+    for path, data in tree(out).items():
+        if path.endswith(".json"):
+            for member in json.loads(data):
+                content = member.get("content") or (out / member["content_file"]).read_text("utf-8")
+                assert content in (SCHEMA, "text")
+
+
+def test_an_empty_directory_is_taken_and_keeps_its_mode(out: Path) -> None:
+    out.mkdir(mode=0o750)
+    export([stored("a")], out)
+    assert out.stat().st_mode & 0o777 == 0o750
+    assert sorted(tree(out)) == ["a.json", "a/1.0.0.yaml"]
+
+
+def test_the_umask_holds_for_a_new_directory(out: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        export([stored("a")], out)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (out, out / "a")} == {0o750}
+    assert (out / "a.json").stat().st_mode & 0o777 == 0o640
+
+
+def test_no_rows_give_an_empty_directory(out: Path) -> None:
+    assert export([], str(out)) == ExportReport(out, (), 0, ())
+    assert tree(out) == {}
+
+
+def refused(directory: str | Path, rows: Any = None) -> str:
+    """The reason for which an export is refused, which names the directory."""
+    with pytest.raises(CatalogError) as caught:
+        export([stored("a")] if rows is None else rows, directory)
+    [problem] = caught.value.errors
+    assert str(caught.value) == str(problem)
+    assert str(problem).startswith(ascii(str(directory))[1:-1][:200])
+    return str(problem.reason)
+
+
+def test_a_directory_that_holds_something_is_left_alone(tmp_path: Path, out: Path) -> None:
+    out.mkdir()
+    (out / ".keep").touch()
+    assert refused(out) == "is not empty: name a new directory"
+    assert tree(tmp_path) == {"out/.keep": b""}
+
+
+def test_a_directory_that_is_filled_meanwhile_is_left_alone(tmp_path: Path, out: Path) -> None:
+    def rows() -> Iterator[StoredWorkflow]:
+        yield stored("a")
+        out.mkdir()
+        (out / "theirs").touch()
+
+    assert refused(out, rows()) == "Directory not empty"
+    assert tree(tmp_path) == {"out/theirs": b""}
+
+
+def test_a_file_is_no_directory(tmp_path: Path, out: Path) -> None:
+    out.write_text("mine")
+    assert refused(out) == "is not a directory"
+    assert refused(out / "below") == "Not a directory"
+    assert tree(tmp_path) == {"out": b"mine"}
+
+
+@pytest.mark.parametrize("leads_to", ["elsewhere", "nowhere"])
+def test_a_link_is_not_followed(tmp_path: Path, out: Path, leads_to: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    out.symlink_to(leads_to)
+    assert refused(out) == "is a symbolic link: name the directory that it leads to"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_parent_that_is_missing(out: Path) -> None:
+    assert refused(out / "below") == "No such file or directory"
+
+
+@pytest.mark.parametrize("name", [".", "../out", "x/.."])
+def test_the_current_directory_is_not_replaced(out: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    out.mkdir()
+    monkeypatch.chdir(out)
+    if name == "x/..":
+        (out / "x").mkdir()
+        assert refused(name).startswith("is not empty")
+    else:
+        assert refused(name).startswith("is the current directory")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 256], ids=ascii)
+def test_a_name_that_no_directory_can_have(tmp_path: Path, name: str) -> None:
+    assert refused(f"{tmp_path}/{name}") in ("is no path", "File name too long")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_name_of_the_directory(tmp_path: Path) -> None:
+    export([stored("a")], tmp_path / ("x" * 255))
+    assert len(tree(tmp_path)) == 2
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's rights, which no mode of a directory restricts."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_parent_that_is_read_only(place: Path) -> None:
+    place.chmod(0o555)
+    with as_nobody():
+        assert refused(place / "out") == "Permission denied"
+    assert list(place.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, out: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        reason = refused(out, [stored("a", content="x" * 100), stored("b", content="x" * 10_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert reason == "File too large"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_rows_that_fail_leave_nothing_behind(tmp_path: Path, out: Path, error: type[BaseException]) -> None:
+    def rows() -> Iterator[StoredWorkflow]:
+        yield stored("a")
+        raise error
+
+    with pytest.raises(error):
+        export(rows(), out)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interruption_while_writing_leaves_nothing_behind(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(path: Path, target: Path) -> None:
+        assert sorted(tree(path)) == ["a.json", "a/1.0.0.yaml"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export([stored("a")], out)
+    assert list(tmp_path.iterdir()) == []
