@@ -8,13 +8,16 @@ try:
 except ImportError as _error:
     raise ImportError('kubernaut_client.catalog needs PyYAML: pip install "kubernaut-client[catalog]"') from _error
 
+from kubernaut_client.catalog.base import CatalogChange, changes_since
 from kubernaut_client.catalog.loading import Catalog, CatalogEntry, load
 from kubernaut_client.catalog.yamltext import CatalogProblem, Source
 
 __all__ = [
     "Catalog",
+    "CatalogChange",
     "CatalogEntry",
     "CatalogProblem",
     "Source",
+    "changes_since",
     "load",
 ]
