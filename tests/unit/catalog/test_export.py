@@ -12,6 +12,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubernaut_client import CatalogError
 from kubernaut_client.catalog import load
@@ -325,6 +327,61 @@ def test_hostile_names_and_versions_stay_in_the_directory(tmp_path: Path, out: P
             for member in json.loads(data):
                 content = member.get("content") or (out / member["content_file"]).read_text("utf-8")
                 assert content in (SCHEMA, "text")
+
+
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
+LINES = st.sampled_from(
+    [
+        "kind: WorkflowSchema",
+        "kind: Other",
+        "---",
+        "...",
+        "# text",
+        "",
+        "x: 1",
+        "y: |",
+        "  text",
+        "- a",
+        "z: [",
+        "\t",
+        "\r",
+        "{",
+    ]
+)
+CONTENT = (
+    TEXT | st.lists(LINES, min_size=1).map("\n".join).filter(bool) | st.lists(LINES).map(lambda x: "\n".join(x) + "\n")
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.tuples(TEXT.filter(lambda name: name not in (".", "..")), TEXT),
+        st.fixed_dictionaries(
+            {"content": CONTENT, "description": TEXT},
+            optional={
+                "parameters": st.dictionaries(TEXT, JSON, max_size=3),
+                "custom_labels": st.dictionaries(TEXT, st.lists(TEXT, max_size=2), max_size=2),
+                "container_image": st.text(max_size=1),
+                "status": st.sampled_from(["active", "disabled"]),
+                "content_hash": st.just("f" * 64),
+            },
+        ),
+        min_size=1,
+        max_size=5,
+    )
+)
+def test_load_reads_what_was_exported(workflows: dict[tuple[str, str], dict[str, Any]]) -> None:
+    rows = [stored(name, version, **members) for (name, version), members in workflows.items()]
+    with tempfile.TemporaryDirectory() as directory:
+        report = export(rows, Path(directory, "out"))
+        found = {(row.workflow_name, row.version): row.to_dict() for row in load(Path(directory, "out"))}
+    assert report.workflows == len(rows)
+    assert found == {(row.workflow_name, row.version): payload(row) for row in rows}
 
 
 def test_an_empty_directory_is_taken_and_keeps_its_mode(out: Path) -> None:
