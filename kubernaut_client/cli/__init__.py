@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         status = kubernaut_client.main(words, prog_name="kubernaut-client", standalone_mode=False, obj=output)
     except click.UsageError as error:
         return tell(output, error, command_name(error.ctx) or None if error.ctx else None)
-    except (click.ClickException, click.Abort, KeyboardInterrupt) as error:
+    # Told, whatever it is: a command line has no use for a traceback.
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - see above
         return tell(output, error)
     return status if isinstance(status, int) else 0

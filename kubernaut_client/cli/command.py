@@ -5,9 +5,7 @@ A command neither prints nor exits by itself. What it raises is told by `failure
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -61,7 +59,11 @@ class Command(_WithCommonOptions):
 
     def invoke(self, ctx: click.Context) -> Any:
         settings = settings_for(ctx)
-        with _logging(settings):
+        if not settings.verbose:
+            ctx.exit(self._run(ctx, settings))
+        from .log import logged
+
+        with logged(settings.output, debug=settings.verbose > 1):
             ctx.exit(self._run(ctx, settings))
 
     def _run(self, ctx: click.Context, settings: Settings) -> int:
@@ -77,9 +79,12 @@ class Command(_WithCommonOptions):
 
 
 class Group(_WithCommonOptions, click.Group):
-    """A group of commands: `@group.command("list")` makes a `Command`."""
+    """A group of commands: `@group.command("list")` makes a `Command`. Without one it is an error, no help page."""
 
     command_class: ClassVar[type[click.Command] | None] = Command  # type: ignore[misc]
+
+    def __init__(self, *arguments: Any, **attributes: Any) -> None:
+        super().__init__(*arguments, **{"no_args_is_help": False, **attributes})
 
 
 def command(name: str, **attributes: Any) -> Callable[[Callable[..., Result]], Command]:
@@ -100,29 +105,3 @@ def finished(settings: Settings, result: Result) -> int:
     if failure:
         failure.show(output)
     return handed_over(output, code, written=result.facts.written)
-
-
-@contextmanager
-def _logging(settings: Settings) -> Generator[None]:
-    """The client's log on stderr for as long as the command runs, if it was asked for."""
-    if not settings.verbose:
-        yield
-        return
-    logger = logging.getLogger("kubernaut_client")
-    handler = _ToOutput(settings.output)
-    before, logger.level = logger.level, logging.DEBUG if settings.verbose > 1 else logging.INFO
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.level = before
-
-
-class _ToOutput(logging.Handler):
-    def __init__(self, output: Output) -> None:
-        super().__init__()
-        self._output = output
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._output.note(f"{record.levelname.lower()}: {record.getMessage()}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,6 +64,8 @@ def tell(output: Output, error: BaseException, command: str | None = None, *, ve
     """Tell a failure: its lines on stderr and, with `--output json`, a document; the exit code of the run."""
     failure = describe(error, output.base_url)
     if verbose > 1 and not failure.expected:
+        import traceback
+
         for line in "".join(traceback.format_exception(error)).rstrip("\n").split("\n"):
             output.note(line)
     if output.json:

@@ -26,6 +26,8 @@ class Entry(NamedTuple):
 
 COMMANDS: dict[str, Entry] = {
     "health": Entry("Service", "health:health", "Show whether the service and its database are well."),
+    "wait": Entry("Service", "wait:wait", "Wait until the service takes requests."),
+    "config": Entry("Service", "config:config", "Show the configuration in use, and where it comes from."),
     "emulator": Entry("Service", "emulator:emulator", "Run Data Storage for tests, on an embedded PostgreSQL."),
 }
 
@@ -64,7 +66,6 @@ class LazyGroup(Group):
 
 @click.group(
     cls=LazyGroup,
-    no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="""
     \b

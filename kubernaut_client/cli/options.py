@@ -6,7 +6,6 @@ What isn't given here is left to the client, which reads its own environment var
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,8 @@ import click
 from .output import Output
 
 if TYPE_CHECKING:
+    import ssl
+
     from kubernaut_client import CallRecord, DataStorageClient
 
 URL_VARIABLES = ("KUBERNAUT_DATASTORAGE_URL", "DATA_STORAGE_URL")
@@ -25,6 +26,10 @@ TLS_FILES = {
     "client_cert": ("--client-cert", "KUBERNAUT_CLIENT_CERT"),
     "client_key": ("--client-key", "KUBERNAUT_CLIENT_KEY"),
 }
+# The client's own, for help pages and `config`.
+DEFAULT_TIMEOUT = 10.0
+DEFAULT_DEADLINE = 30.0
+DEFAULT_ATTEMPTS = 3
 _GIVEN = "kubernaut_client.cli.options"
 
 
@@ -51,13 +56,14 @@ class Settings:
         if self.url is None and not any(os.environ.get(name) for name in URL_VARIABLES):
             raise ConfigurationError(f"no service is named: set --url or {' or '.join(URL_VARIABLES)}")
         retry: dict[str, Any] = {"deadline": self.deadline, "attempts": self.attempts}
-        options: dict[str, Any] = {"retry": RetryPolicy(**{k: v for k, v in retry.items() if v is not None})}
+        options: dict[str, Any] = {"on_call": on_call}
         if self.timeout is not None:
             options["timeout"] = self.timeout
         if self.token_file is not None:
             options["token"] = token_from(self.token_file)
         try:
-            client = DataStorageClient(self.url, tls=self._tls(), on_call=on_call, **options)
+            options["retry"] = RetryPolicy(**{name: value for name, value in retry.items() if value is not None})
+            client = DataStorageClient(self.url, tls=self._tls(), **options)
         except ConfigurationError as error:
             raise ConfigurationError(_by_option(str(error), self.url is not None)) from error
         self.output.base_url = client.base_url
@@ -65,6 +71,8 @@ class Settings:
 
     def _tls(self) -> ssl.SSLContext | None:
         """A context if one of the options names a file; else the client's own, which reads changed files again."""
+        import ssl
+
         from kubernaut_client import ConfigurationError
 
         given: dict[str, str | None] = {name: getattr(self, name) for name in TLS_FILES}
@@ -139,7 +147,7 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
     given = context.meta.setdefault(_GIVEN, {})
     if parameter.name == "verbose":
         given["verbose"] = given.get("verbose", 0) + value
-    elif value not in (None, False):
+    elif value is not None and value is not False:
         given[parameter.name] = value
 
 
@@ -172,11 +180,21 @@ _COMMON: list[click.Parameter] = [
         "--client-cert", type=click.Path(), metavar="FILE", help="Client certificate. Else KUBERNAUT_CLIENT_CERT."
     ),
     CommonOption("--client-key", type=click.Path(), metavar="FILE", help="Its key. Else KUBERNAUT_CLIENT_KEY."),
-    CommonOption("--timeout", type=float, metavar="SECONDS", help="Limit of one attempt.  [default: 10]"),
     CommonOption(
-        "--deadline", type=float, metavar="SECONDS", help="Limit of one call, repeats included.  [default: 30]"
+        "--timeout", type=float, metavar="SECONDS", help=f"Limit of one attempt.  [default: {DEFAULT_TIMEOUT:g}]"
     ),
-    CommonOption("--attempts", type=click.IntRange(1, 100), metavar="N", help="Attempts of one call.  [default: 3]"),
+    CommonOption(
+        "--deadline",
+        type=float,
+        metavar="SECONDS",
+        help=f"Limit of one call, repeats included.  [default: {DEFAULT_DEADLINE:g}]",
+    ),
+    CommonOption(
+        "--attempts",
+        type=click.IntRange(1, 100),
+        metavar="N",
+        help=f"Attempts of one call.  [default: {DEFAULT_ATTEMPTS}]",
+    ),
     CommonOption(
         "-o",
         "--output",
