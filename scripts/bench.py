@@ -13,6 +13,7 @@ A new case is a function with `@case(...)` that yields its `Pair`; `main` finds 
 
 import argparse
 import hashlib
+import http.client
 import json
 import multiprocessing
 import selectors
@@ -39,6 +40,8 @@ class Pair:
     rounds: int = 200
     repeats: int = 5
     """How many calls make one timing; more of them where one call is short against the clock and the scheduler."""
+    before: Action = int
+    """What is done before each timing, and isn't timed."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,12 @@ def timed(pair: Pair) -> tuple[float, float]:
     """The median seconds of one call on each side; who comes first changes with every round."""
     samples: dict[Action, list[float]] = {pair.ours: [], pair.theirs: []}
     for action in samples:
+        pair.before()
         for _ in range(pair.repeats):
             action()
     for number in range(pair.rounds):
         for action in (pair.ours, pair.theirs) if number % 2 else (pair.theirs, pair.ours):
+            pair.before()
             started = time.perf_counter()
             for _ in range(pair.repeats):
                 action()
@@ -213,6 +218,92 @@ def get_over_httpx() -> Generator[Pair, None, None]:
 
         assert ours() == theirs()
         yield Pair(ours, theirs)
+
+
+@contextmanager
+def emulator() -> Generator[str, None, None]:
+    """The URL of an emulator in a process of its own."""
+    command = [sys.executable, "-m", "kubernaut_client.cli", "emulator"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+def control(url: str, path: str, **members: object) -> None:
+    """Tell the emulator something."""
+    host = url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host)
+    connection.request("POST", f"/_emulator/{path}", json.dumps(members), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    if answer.status >= 300:
+        raise RuntimeError(f"{path}: {answer.status} {answer.read().decode()}")
+    connection.close()
+
+
+def catalog(size: int) -> list[dict[str, object]]:
+    """Request bodies of a usual size, one version a name."""
+    stored = stored_workflow()
+    left_out = ("workflow_id", "is_latest_version", "total_executions", "successful_executions")
+    row = {name: value for name, value in stored.items() if name not in left_out and not name.endswith("_at")}
+    return [{**row, "workflow_name": f"oomkill-increase-memory-{number}"} for number in range(size)]
+
+
+@case("unchanged", "bootstrap of 1,000 unchanged over http.client and json", limit=2.5)
+@contextmanager
+def unchanged_over_reading() -> Generator[Pair, None, None]:
+    from kubernaut_client import DataStorageClient
+
+    workflows = catalog(1000)
+    with emulator() as url, DataStorageClient(url) as client:
+        client.workflows.bootstrap(workflows).raise_for_errors()
+        connection = http.client.HTTPConnection(url.removeprefix("http://"))
+
+        def theirs() -> int:
+            rows = 0
+            for offset in range(0, len(workflows), 100):
+                connection.request("GET", f"/api/v1/workflows?limit=100&offset={offset}")
+                rows += len(json.loads(connection.getresponse().read())["workflows"])
+            return rows
+
+        def ours() -> int:
+            return len(client.workflows.bootstrap(workflows).unchanged)
+
+        assert ours() == theirs() == len(workflows)
+        yield Pair(ours, theirs, rounds=20, repeats=1)
+        connection.close()
+
+
+@case("created", "bootstrap of 1,000 new ones over one POST after another, 5 ms", limit=1 / 3)
+@contextmanager
+def created_over_posting() -> Generator[Pair, None, None]:
+    from kubernaut_client import DataStorageClient
+
+    workflows = catalog(1000)
+    bodies = [json.dumps(workflow).encode() for workflow in workflows]
+    with emulator() as url, DataStorageClient(url) as client:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"))
+
+        def empty() -> None:
+            control(url, "reset")
+            control(url, "faults", operation="createWorkflow", delay=0.005, count=None)
+
+        def theirs() -> int:
+            created = 0
+            for body in bodies:
+                connection.request("POST", "/api/v1/workflows", body, {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                answer.read()
+                created += answer.status == 201
+            return created
+
+        def ours() -> int:
+            return len(client.workflows.bootstrap(workflows).created)
+
+        yield Pair(ours, theirs, rounds=3, repeats=1, before=empty)
+        connection.close()
 
 
 def main() -> int:

@@ -87,13 +87,13 @@ def _rows(names: Mapping[str, frozenset[str]], clock: Clock, seen: set[UUID]) ->
     # A name with "/" can only be found by the walk; a single other name costs one request.
     if len(left) > 1 or any("/" in name for name in left):
         for call, page, remaining in procedures.pages({}, clock.call):
-            for row in page.workflows:
-                seen.add(row.workflow_id)
-                if row.workflow_name in rows:
-                    rows[row.workflow_name].append(row)
+            found = [row for row in page.workflows if row.workflow_name in rows]
+            for row in found:
+                rows[row.workflow_name].append(row)
+            seen.update(row.workflow_id for row in page.workflows)
             if not page.bad and not remaining:
                 return rows
-            left = {name for name in left if not _resolved(rows[name], names[name])}
+            left -= {name for name in {row.workflow_name for row in found} if _resolved(rows[name], names[name])}
             slashed = any("/" in name for name in left)
             if slashed:
                 procedures.raise_bad(page.bad, LIST_WORKFLOWS, call)
