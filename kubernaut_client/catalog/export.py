@@ -263,8 +263,8 @@ def _write(files: Mapping[str, bytes], target: Path, mode: int | None) -> None:
     # A name of its own: the target's may be as long as a name can be.
     place = target.absolute().parent / f".kubernaut-export-{token_hex(8)}"
     with _failing_as_refusal(target):
+        place.mkdir()
         try:
-            place.mkdir()
             for name, data in files.items():
                 path = place / name
                 path.parent.mkdir(exist_ok=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -366,7 +367,7 @@ JSON = st.recursive(
             optional={
                 "parameters": st.dictionaries(TEXT, JSON, max_size=3),
                 "custom_labels": st.dictionaries(TEXT, st.lists(TEXT, max_size=2), max_size=2),
-                "container_image": st.text(max_size=1),
+                "container_image": TEXT | st.just(""),
                 "status": st.sampled_from(["active", "disabled"]),
                 "content_hash": st.just("f" * 64),
             },
@@ -528,3 +529,13 @@ def test_an_interruption_while_writing_leaves_nothing_behind(
     with pytest.raises(KeyboardInterrupt):
         export([stored("a")], out)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_of_someone_else_is_neither_written_nor_removed(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["kubernaut_client.catalog.export"], "token_hex", lambda _: "0")
+    (tmp_path / ".kubernaut-export-0").mkdir()
+    (tmp_path / ".kubernaut-export-0/theirs").touch()
+    assert refused(out) == "File exists"
+    assert tree(tmp_path) == {".kubernaut-export-0/theirs": b""}
