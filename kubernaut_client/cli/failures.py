@@ -137,7 +137,7 @@ def _advised(error: Exception, base_url: str | None) -> str:
         return f"{error}: set --token-file, KUBERNAUT_TOKEN or KUBERNAUT_TOKEN_FILE"
     if isinstance(error, PermissionDeniedError):
         return f"{error}: the token doesn't allow it"
-    return str(error)
+    return str(error).replace("check base_url", "check --url")
 
 
 def _others(error: BaseException) -> Failure:

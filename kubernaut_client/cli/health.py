@@ -51,9 +51,13 @@ def unanswered(call: CallRecord) -> BaseException | None:
 
 
 def _why(checks: dict[str, HealthStatus | None]) -> str:
-    return next(
-        check.reason or check.status or "unknown" for check in checks.values() if check is not None and not check.ok
-    )
+    bad = next(check for check in checks.values() if check is not None and not check.ok)
+    return _reason(bad) or bad.status or "it doesn't say why"
+
+
+def _reason(check: HealthStatus) -> str:
+    """The reason in the words of whoever gave the URL as an option."""
+    return (check.reason or "").replace("base_url", "--url")
 
 
 def _show(output: Output, checks: dict[str, HealthStatus | None]) -> None:
@@ -61,6 +65,6 @@ def _show(output: Output, checks: dict[str, HealthStatus | None]) -> None:
     for name, check in checks.items():
         if check is not None:
             status = Styled(check.status or "", "green") if check.ok else Styled(check.status or "", "red")
-            rows.append([name, status, check.reason or "", check.error or ""])
+            rows.append([name, status, _reason(check), check.error or ""])
     if len(rows) > 1:
         output.table(["CHECK", "STATUS", "REASON", "DETAIL"], rows)

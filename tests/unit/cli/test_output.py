@@ -1,4 +1,4 @@
-"""What reaches stdout and stderr: a document or lines, nothing of a stranger's that acts on a terminal, no traceback."""
+"""What reaches stdout and stderr: a document or lines, nothing that acts on a terminal, no traceback."""
 
 import contextlib
 import io

@@ -1,0 +1,105 @@
+"""The keys of every JSON document are those that docs/cli-json.md lists: no more, no less, and of those types.
+
+A new command adds a section there, and a function to `SCENARIOS` here that runs it in every way that brings other keys.
+"""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from kubernaut_client.emulator import Emulator
+from tests.unit.cli.keys import EVERY, differences, documented
+from tests.unit.cli.test_group import all_commands
+from tests.unit.cli.tools import COMMAND, PATIENCE, call, nobody, piped
+
+pytestmark = pytest.mark.emulator
+
+Documents = Iterator[dict[str, Any]]
+
+
+def config(emulator: Emulator) -> Documents:
+    yield call("config", "--url", emulator.url, "-ojson").document
+    yield call("config", "--url", "nonsense", "-ojson").document
+
+
+def health(emulator: Emulator) -> Documents:
+    yield call("health", "--url", emulator.url, "-ojson").document
+    emulator.fault("healthCheck", status=503, body={"status": "unhealthy", "error": "x"})
+    yield call("health", "--url", emulator.url, "-ojson").document
+    with nobody() as url:
+        yield call("health", "--url", url, "-ojson").document
+
+
+def wait(emulator: Emulator) -> Documents:
+    yield call("wait", "--url", emulator.url, "-ojson").document
+    with nobody() as url:
+        yield call("wait", "--url", url, "--for", "0.1", "-ojson").document
+
+
+def run_emulator(emulator: Emulator) -> Documents:
+    process = subprocess.Popen([*COMMAND, "emulator", "-ojson"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        text = ""
+        while not text.endswith("\n}\n"):
+            line = process.stdout.readline()
+            assert line, text
+            text += line
+        yield json.loads(text)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=PATIENCE)[0] == ""
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
+    yield call("emulator", "--port", str(emulator.port), "-ojson").document
+
+
+SCENARIOS: dict[str, Callable[[Emulator], Documents]] = {
+    "config": config,
+    "health": health,
+    "wait": wait,
+    "emulator": run_emulator,
+}
+
+
+def test_every_command_is_here_and_in_the_page() -> None:
+    assert sorted(SCENARIOS) == sorted(all_commands())
+    assert sorted(documented()) == sorted([EVERY, *SCENARIOS])
+
+
+@pytest.mark.parametrize("command", SCENARIOS)
+def test_the_keys_are_those_of_the_page(command: str, emulator: Emulator) -> None:
+    documents = list(SCENARIOS[command](emulator))
+    assert documents
+    assert differences(command, documents) == []
+    assert {document["command"] for document in documents} == {command}
+
+
+def test_a_key_that_is_missing_or_new_is_noticed(emulator: Emulator) -> None:
+    document = call("wait", "--url", emulator.url, "-ojson").document
+    del document["attempts"]
+    document |= {"brand_new": 1, "ready": "yes"}
+    assert differences("wait", [document]) == [
+        "attempts was never seen",
+        "brand_new is in no table",
+        "ready is ['string'], listed as ['boolean']",
+    ]
+
+
+@pytest.mark.parametrize("command", SCENARIOS)
+def test_wrong_usage_is_a_document_in_every_command(command: str) -> None:
+    ran = call(*command.split(), "--no-such-option", "--output", "json")
+    document = ran.document
+    assert (ran.code, document["exit_code"], document["command"]) == (2, 2, command)
+    assert document["error"]["type"] == "UsageError"
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_a_pipe_and_this_process_print_the_same(emulator: Emulator) -> None:
+    arguments = ("health", "--url", emulator.url, "--output", "json")
+    assert piped(*arguments) == call(*arguments)

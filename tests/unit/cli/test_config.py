@@ -1,0 +1,151 @@
+"""`kubernaut-client config`: what is in use and where it comes from, without asking anybody and without a secret."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kubernaut_client import config as clients
+from kubernaut_client.cli.config import proxy_for, without_password
+from tests.unit.cli.tools import call
+
+VARIABLES = (
+    *clients.URL_VARIABLES,
+    *("KUBERNAUT_TOKEN", "KUBERNAUT_TOKEN_FILE", "KUBERNAUT_CA_FILE", "KUBERNAUT_CLIENT_CERT", "KUBERNAUT_CLIENT_KEY"),
+    *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
+    *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
+)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_everything_by_options(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("SECRET-TOKEN")
+    arguments = [
+        "--url",
+        "http://ds:1/",
+        "--token-file",
+        str(token),
+        "--timeout",
+        "2",
+        "--deadline",
+        "3",
+        "--attempts",
+        "4",
+    ]
+    document = call("config", "-ojson", *arguments).document
+    assert document["url"] == {"value": "http://ds:1", "source": "--url"}
+    assert document["base_url"] == "http://ds:1"
+    assert document["token"] == {"set": True, "source": "--token-file", "file": str(token)}
+    assert (document["timeout_seconds"], document["deadline_seconds"], document["attempts"]) == (2, 3, 4)
+    assert document["proxy"] is None
+    assert "SECRET" not in json.dumps(document)
+    ran = call("config", *arguments)
+    assert (ran.code, ran.stderr) == (0, "")
+    assert "url:              http://ds:1 (--url)\n" in ran.stdout
+    assert f"token:            set (--token-file {token})\n" in ran.stdout
+    assert "SECRET" not in ran.stdout
+
+
+def test_everything_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DATA_STORAGE_URL", "http://second")
+    monkeypatch.setenv("KUBERNAUT_CA_FILE", "ca.pem")
+    monkeypatch.setenv("HTTP_PROXY", "http://someone:SECRET@proxy:3128")
+    monkeypatch.setenv("KUBERNAUT_TOKEN", "SECRET-TOKEN")
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(tmp_path))
+    document = call("config", "-ojson").document
+    # The authorities are loaded, as they would be for the proxy, and aren't there.
+    assert (document["exit_code"], document["error"]["type"]) == (2, "ConfigurationError")
+    assert document["url"] == {"value": None, "source": "DATA_STORAGE_URL"}
+    assert document["tls"]["ca_file"] == {"value": "ca.pem", "source": "KUBERNAUT_CA_FILE"}
+    monkeypatch.delenv("KUBERNAUT_CA_FILE")
+    ran = call("config", "-ojson")
+    document = ran.document
+    assert document["url"] == {"value": "http://second", "source": "DATA_STORAGE_URL"}
+    assert document["token"] == {"set": True, "source": "KUBERNAUT_TOKEN", "file": None}
+    assert document["proxy"] == "http://***@proxy:3128"
+    assert (document["timeout_seconds"], document["deadline_seconds"], document["attempts"]) == (10, 30, 3)
+    assert "SECRET" not in ran.stdout + call("config").stdout
+    monkeypatch.setenv("KUBERNAUT_DATASTORAGE_URL", "http://first")
+    assert call("config", "-ojson").document["url"] == {"value": "http://first", "source": "KUBERNAUT_DATASTORAGE_URL"}
+
+
+def test_nothing_is_set() -> None:
+    ran = call("config")
+    assert ran.code == 2
+    assert ran.stderr == "Error: no service is named: set --url or KUBERNAUT_DATASTORAGE_URL or DATA_STORAGE_URL\n"
+    assert "url:              none\n" in ran.stdout
+    assert "token:            none\n" in ran.stdout
+
+
+def test_a_url_with_credentials_is_not_repeated() -> None:
+    for arguments in (["config"], ["config", "-ojson"]):
+        ran = call(*arguments, "--url", "http://user:SECRET@ds")
+        assert ran.code == 2
+        assert "SECRET" not in ran.stdout + ran.stderr
+
+
+def test_a_token_file_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("SECRET")
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(tmp_path / "token"))
+    token = call("config", "--url", "http://ds", "-ojson").document["token"]
+    assert token == {"set": True, "source": "KUBERNAUT_TOKEN_FILE", "file": str(tmp_path / "token")}
+
+
+URLS = [
+    "http://ds.example:8080",
+    "https://ds.example",
+    "http://localhost:8080",
+    "http://a.localhost",
+    "http://localhost.",
+    "http://127.0.0.1",
+    "http://127.1:80",
+    "http://0x7f000001",
+    "http://[::1]:8080",
+    "http://[::ffff:127.0.0.1]",
+    "http://0.0.0.0",
+    "http://10.0.0.1",
+    "https://inside.corp",
+    "http://inside.corp:8080",
+]
+PROXIES: list[dict[str, str]] = [
+    {},
+    {"http_proxy": "proxy:3128"},
+    {"https_proxy": "http://proxy:3128"},
+    {"ALL_PROXY": "socks5://proxy"},
+    {"http_proxy": "http://one", "all_proxy": "http://two"},
+    {"all_proxy": "http://proxy", "no_proxy": ".corp,10.0.0.1"},
+    {"all_proxy": "http://proxy", "no_proxy": "inside.corp:8080"},
+    {"all_proxy": "http://proxy", "no_proxy": "*"},
+    {"http_proxy": ""},
+]
+
+
+@pytest.mark.parametrize("variables", PROXIES, ids=str)
+@pytest.mark.parametrize("url", URLS)
+def test_the_proxy_is_the_one_that_the_client_takes(
+    url: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert proxy_for(url) == clients.proxy_for(url)
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        (None, None),
+        ("", None),
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("http://user:SECRET@proxy:3128", "http://***@proxy:3128"),
+        ("socks5://SECRET@proxy", "socks5://***@proxy"),
+        ("http://user:SE@CRET@proxy", "http://***@proxy"),
+    ],
+)
+def test_whoever_a_proxy_names_is_hidden(proxy: str | None, shown: str | None) -> None:
+    assert without_password(proxy) == shown
