@@ -1,7 +1,8 @@
 """Ensure, plan, apply and bootstrap against the emulator; its request log is the proof of what was sent."""
 
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from kubernaut_client import (
     APIError,
+    AsyncDataStorageClient,
     BootstrapError,
+    CallRecord,
     ConnectError,
     InternalServerError,
     InvalidRequestError,
@@ -332,3 +335,129 @@ def test_bad_arguments(service: tuple[Any, Emulator]) -> None:
     assert twice.failed and not twice.created
     assert emulator.requests == ()
     assert len(client.workflows.bootstrap([workflow("a"), workflow("a")])) == 1
+
+
+class Meanwhile:
+    """`on_call` that lets somebody else act once, right after the first answer of an operation."""
+
+    def __init__(self, operation: str, action: Callable[[], object]) -> None:
+        self._operation = operation
+        self._action: Callable[[], object] | None = action
+
+    def __call__(self, record: CallRecord) -> None:
+        if record.operation == self._operation and self._action is not None:
+            action, self._action = self._action, None
+            action()
+
+
+def test_what_is_stored_between_plan_and_apply_is_compared_again(service: tuple[Any, Emulator]) -> None:
+    """A higher version that came meanwhile isn't demoted by a plan that knew nothing of it."""
+    client, emulator = service
+    client.workflows.create(workflow("there"))
+    plan = client.workflows.plan([workflow("there"), workflow("a", "1.0.0"), workflow("b")])
+    allowed = client.workflows.plan([workflow("there"), workflow("a", "1.0.0"), workflow("b")], allow_demote=True)
+    client.workflows.create(workflow("a", "2.0.0"))
+    emulator.clear_requests()
+    report = client.workflows.apply(plan)
+    assert {row.name: row.action for row in report} == {"there": "unchanged", "a": "demotes", "b": "created"}
+    assert len(emulator.writes) == 1
+    assert "2.0.0" in report.get("a").warnings[0]
+    assert client.workflows.apply(allowed).get("a").action == "created"
+
+
+def test_duplicates_are_settled_by_one_walk(emulator: Emulator) -> None:
+    """Somebody stores a part of the catalog after it was compared: the 409s are explained by reading what is new."""
+    given = [workflow(f"w{number}") for number in range(40)]
+    with opened("sync", emulator.url, retry=QUICK) as other:
+        meanwhile = Meanwhile("createWorkflow", lambda: other.workflows.bootstrap(given[:20]))
+        with opened("sync", emulator.url, retry=QUICK, on_call=meanwhile) as client:
+            report = client.workflows.bootstrap(given, concurrency=1)
+    assert len(report.created) + len(report.unchanged) == 40
+    assert {row.by for row in report.unchanged} == {"someone else"}
+    assert 409 in {request.status for request in emulator.requests}
+    assert not [request for request in emulator.requests if request.operation == "listWorkflowVersions"]
+    assert len([request for request in emulator.requests if request.method == "GET"]) <= 5
+
+
+def test_a_higher_version_stored_meanwhile_is_not_demoted(emulator: Emulator) -> None:
+    """A walk shows it while the lower one is still to be sent."""
+    given = [workflow("a", "1.0.0"), workflow("a", "1.1.0")]
+    with opened("sync", emulator.url, retry=QUICK) as other:
+
+        def action() -> None:
+            other.workflows.create(given[0])
+            other.workflows.create(workflow("a", "3.0.0"))
+
+        meanwhile = Meanwhile("listWorkflows", action)
+        with opened("sync", emulator.url, retry=QUICK, on_call=meanwhile) as client:
+            report = client.workflows.bootstrap([workflow("z"), *given])
+    assert {(row.name, row.version): row.action for row in report} == {
+        ("z", "1.0.0"): "created",
+        ("a", "1.0.0"): "unchanged",
+        ("a", "1.1.0"): "demotes",
+    }
+
+
+@pytest.mark.parametrize("broken", ["listWorkflows", "listWorkflowVersions"])
+def test_a_duplicate_that_no_walk_explains_is_looked_at(emulator: Emulator, broken: str) -> None:
+    """The list fails, or the look at a name does: one of them is enough; no duplicate is taken for a fault."""
+    with opened("sync", emulator.url, retry=QUICK) as other:
+
+        def action() -> None:
+            other.workflows.create(workflow("a"))
+            emulator.fault(broken, status=500, body={"title": "x"}, count=1)
+
+        meanwhile = Meanwhile("listWorkflows", action)
+        with opened("sync", emulator.url, retry=QUICK, on_call=meanwhile) as client:
+            report = client.workflows.bootstrap([workflow("a"), workflow("b")])
+    assert {row.name: (row.action, row.by) for row in report} == {
+        "a": ("unchanged", "someone else"),
+        "b": ("created", "us"),
+    }
+
+
+def test_a_duplicate_that_can_not_be_looked_at_fails_as_what_it_is(emulator: Emulator) -> None:
+    with opened("sync", emulator.url, retry=QUICK) as other:
+
+        def action() -> None:
+            other.workflows.create(workflow("a"))
+            for operation in ("listWorkflows", "listWorkflowVersions"):
+                emulator.fault(operation, status=500, body={"title": "x"}, count=None)
+
+        meanwhile = Meanwhile("listWorkflows", action)
+        with opened("sync", emulator.url, retry=QUICK, on_call=meanwhile) as client:
+            report = client.workflows.bootstrap([workflow("a"), workflow("a", "1.1.0"), workflow("b")])
+    assert {(row.name, row.version): row.action for row in report} == {
+        ("a", "1.0.0"): "failed",
+        ("a", "1.1.0"): "failed",
+        ("b", "1.0.0"): "created",
+    }
+    assert isinstance(report.get("a", "1.0.0").error, InternalServerError)
+
+
+async def test_cancelled_and_run_again(emulator: Emulator) -> None:
+    """Cancellation comes through at once; what was in progress was told to `progress` before, as unknown."""
+    told: list[Any] = []
+    given = [workflow(f"w{number}") for number in range(6)]
+    emulator.fault("createWorkflow", hold=20, skip=2, count=None)
+    held = asyncio.Event()
+
+    async with AsyncDataStorageClient(emulator.url, retry=QUICK) as client:
+        task = asyncio.ensure_future(
+            client.workflows.bootstrap(
+                given, concurrency=2, progress=lambda done, total, row: (told.append(row), held.set())
+            )
+        )
+        while len(told) < 2:
+            await held.wait()
+            held.clear()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert [row.action for row in told[:2]] == ["created", "created"]
+        assert {row.error.outcome for row in told[2:]} <= {Outcome.UNKNOWN}
+        emulator.clear_faults()
+        report = await client.workflows.bootstrap(given)
+        report.raise_for_errors(strict=True)
+    assert len(emulator.rows("remediation_workflow_catalog")) == 6
