@@ -408,7 +408,7 @@ def test_the_log_is_shown_if_asked_for(run: Callable[..., Ran]) -> None:
     before = (logger.level, list(logger.handlers))
 
     def body(settings: Any) -> Result:
-        logger.debug("an attempt %s", HOSTILE)
+        logger.debug("an attempt %s", "\x1b[31m\r\n")
         logger.warning("a retry")
         return Result(keys={})
 
