@@ -262,13 +262,18 @@ class Workflows:
         timeout: float | None = None,
         deadline: float | None = None,
     ) -> BootstrapReport:
-        """Do what a plan says: create what is absent, versions of a name in ascending order.
+        """Do what a plan says: create what is absent, names side by side, versions of a name in ascending order.
 
         Nothing is ever overwritten. A row that fails doesn't stop other names, unless nobody can be connected to; later
         versions of its own name are not sent. `on_drift="fail"` raises `BootstrapError` before any write if a row is
-        drifted, demotes or superseded. `progress(done, total, row)` is called after every row. `concurrency` (1 to 64)
-        bounds how many names are written at a time; this version writes one after another. `deadline` is for the whole
-        apply; without it each workflow has the deadline of the retry policy.
+        drifted, demotes or superseded. The plan is compared with what was stored since it was made, first; what others
+        store in the meantime is found `unchanged` or `drifted` by "someone else", and several processes may apply the
+        same workflows at once. Interrupted, run it again.
+
+        `concurrency` (1 to 64) bounds how many names are written at a time, in threads of their own. `progress(done,
+        total, row)` is called after every row, in the caller's thread; also before an interruption comes through, for
+        what was in progress: it may be stored (outcome UNKNOWN) if the service hadn't answered within a second.
+        `deadline` is for the whole apply; without it each workflow has the deadline of the retry policy.
         """
         _check_apply(concurrency, on_drift)
         rows = plan.rows if isinstance(plan, Plan) else (plan,)  # pyright: ignore[reportUnnecessaryIsInstance]
