@@ -8,7 +8,6 @@ from __future__ import annotations
 import calendar
 import datetime
 import re
-import time
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -76,9 +75,8 @@ class GoTime:
         return cls(text[:19] + fraction + zone)
 
     @classmethod
-    def now(cls) -> GoTime:
-        """The clock of this machine, in UTC, to the nanosecond."""
-        nanoseconds = time.time_ns()
+    def from_nanoseconds(cls, nanoseconds: int) -> GoTime:
+        """A point in time by its distance from 1970, in UTC."""
         moment = datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.UTC)
         fraction = f"{nanoseconds % 10**9:09}".rstrip("0")
         return cls(f"{moment:%Y-%m-%dT%H:%M:%S}{'.' + fraction if fraction else ''}Z")

@@ -12,6 +12,7 @@ import socket
 from typing import Any
 
 from kubernaut_client.emulator import contract, router
+from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.control import Control
 from kubernaut_client.emulator.database import TABLES, Database
 from kubernaut_client.emulator.faults import Faults
@@ -35,6 +36,7 @@ class Instance:
         self.build: Build = build
         self.log = log
         self.faults: Faults = Faults(router.OPERATIONS)
+        self.clock: Clock = Clock()
         self._contract = contract.load()
         self._validator = Validator(self._contract)
         self._postgres = postgres
@@ -52,7 +54,7 @@ class Instance:
         """
         self._database = database = Database(conninfo, shared=self._postgres is None)
         await database.create()
-        service = Service(self.build, self._contract, self._validator, database)
+        service = Service(self.build, self._contract, self._validator, database, self.clock)
         self._server = Server(service, self.faults, self.log, Control(self))
         await self._server.start(listener)
 

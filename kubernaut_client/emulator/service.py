@@ -6,10 +6,12 @@ know each other.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
+from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.contract import Contract
 from kubernaut_client.emulator.database import Database
 from kubernaut_client.emulator.messages import Reply, Request
@@ -21,12 +23,14 @@ BUILDS: Final[tuple[Build, ...]] = get_args(Build)
 
 @dataclass(frozen=True)
 class Service:
-    """One instance of the service."""
+    """One instance of the service. `shutting_down` is set from the signal to stop on, which readiness tells first."""
 
     build: Build
     contract: Contract
     validator: Validator
     database: Database
+    clock: Clock
+    shutting_down: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ async def update(call: Call) -> Reply:
     if change["status"] is not None:
         workflow["status"] = change["status"]
         if change["status"] == "disabled":
-            workflow["disabled_at"] = GoTime.now()
+            workflow["disabled_at"] = call.service.clock.go_time()
             workflow["disabled_by"] = change["disabled_by"]
             workflow["disabled_reason"] = change["disabled_reason"]
     try:
@@ -258,7 +258,7 @@ async def disable(call: Call) -> Reply:
     if isinstance(workflow, Reply):
         return workflow
     workflow["status"] = "disabled"
-    workflow["disabled_at"] = GoTime.now()
+    workflow["disabled_at"] = call.service.clock.go_time()
     workflow["disabled_by"] = change["updated_by"]
     workflow["disabled_reason"] = change["reason"]
     try:
