@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import select
+import weakref
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Final, LiteralString, TypeAlias
@@ -59,6 +60,7 @@ class Database:
             raise ValueError("dsn is neither a PostgreSQL URL nor a key=value connection string") from None
         self._idle: list[Connection] = []
         self._used: set[Connection] = set()
+        self._outdated: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._places = asyncio.Semaphore(_SIZE)
         self._closed_to_us = False
 
@@ -100,6 +102,29 @@ class Database:
     async def fetch(self, statement: LiteralString, parameters: Sequence[object] = ()) -> list[TupleRow]:
         """Run one statement and return its rows."""
         async with self.connection() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchall()
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncGenerator[Connection]:
+        """Lend a connection for reading workflows.
+
+        The service keeps the plan of a read on each connection. One that failed for want of a column fails once more
+        when the column is there, as the plan is for the table as it was.
+        """
+        async with self.connection() as connection:
+            try:
+                yield connection
+            except psycopg.errors.UndefinedColumn:
+                self._outdated.add(connection)
+                raise
+            if connection in self._outdated:
+                self._outdated.discard(connection)
+                raise psycopg.errors.FeatureNotSupported("cached plan must not change result type")
+
+    async def read(self, statement: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
+        """Read workflows by one statement."""
+        async with self.reading() as connection:
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall()
 

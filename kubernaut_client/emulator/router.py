@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kubernaut_client.emulator.messages import TEXT_TYPE, Reply
-from kubernaut_client.emulator.routes import health, workflows
+from kubernaut_client.emulator.routes import health, search, workflows
 from kubernaut_client.emulator.service import Handler
 
 _HTTP_METHODS: Final = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
@@ -29,7 +29,7 @@ class Route:
 ROUTES: Final = (
     Route("POST", _WORKFLOWS, "createWorkflow", workflows.create),
     Route("GET", _WORKFLOWS, "listWorkflows", workflows.list_all),
-    Route("POST", f"{_WORKFLOWS}/search", "searchWorkflows"),
+    Route("POST", f"{_WORKFLOWS}/search", "searchWorkflows", search.search),
     Route("GET", f"{_WORKFLOWS}/by-name/{{workflow_name}}/versions", "listWorkflowVersions", workflows.versions),
     Route("GET", f"{_WORKFLOWS}/{{workflow_id}}", "getWorkflowByID", workflows.get),
     Route("PATCH", f"{_WORKFLOWS}/{{workflow_id}}", "updateWorkflow", workflows.update),
