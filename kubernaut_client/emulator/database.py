@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import secrets
 import select
 import weakref
@@ -23,10 +24,16 @@ from psycopg.rows import TupleRow, dict_row
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
+# With the order to show their rows in.
 TABLES: Final[dict[str, LiteralString]] = {
-    "remediation_workflow_catalog": "created_at, workflow_id"
-}  # with the order to show their rows in
+    "remediation_workflow_catalog": "created_at, workflow_id",
+    "audit_events": "event_timestamp, event_id",
+    "notification_audit": "id",
+}
 UNIQUE_VIOLATION: Final = "23505"
+_ATTACHED: Final[LiteralString] = (
+    "SELECT FROM pg_inherits WHERE inhparent = 'audit_events'::regclass AND inhrelid = to_regclass(%s)"
+)
 _SIZE: Final = 10  # the service has 25; more than this gains nothing on a small machine
 _CONNECT_SECONDS: Final = 5
 
@@ -63,6 +70,7 @@ class Database:
         self._outdated: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._places = asyncio.Semaphore(_SIZE)
         self._closed_to_us = False
+        self._removed_partitions: list[datetime.date] = []
 
     async def create(self) -> None:
         """Create the tables."""
@@ -146,6 +154,29 @@ class Database:
             for table in TABLES:
                 await connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
 
+    async def remove_partition(self, month: datetime.date) -> None:
+        """Take the partition of a month away from the audit events, with its rows. Nothing if there is none."""
+        async with self.connection() as connection, connection.transaction():
+            name = _partition(month)
+            cursor = await connection.execute(_ATTACHED, (name,))
+            if await cursor.fetchone():
+                statement = sql.SQL("ALTER TABLE audit_events DETACH PARTITION {}").format(sql.Identifier(name))
+                await connection.execute(statement)
+                self._removed_partitions.append(month.replace(day=1))
+
+    async def restore_partitions(self) -> None:
+        """Bring back all partitions that were taken away, with their rows."""
+        while self._removed_partitions:
+            month = self._removed_partitions[-1]
+            following = (month + datetime.timedelta(days=31)).replace(day=1)
+            async with self.connection() as connection:
+                await connection.execute(
+                    sql.SQL("ALTER TABLE audit_events ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+                        sql.Identifier(_partition(month)), month.isoformat(), following.isoformat()
+                    )
+                )
+            self._removed_partitions.pop()
+
     async def cut_off(self) -> None:
         """End all connections and open none until `reconnect`. For a server that isn't ours to stop."""
         self._closed_to_us = True
@@ -186,6 +217,10 @@ class Database:
             await connection.close()
         else:
             self._idle.append(connection)
+
+
+def _partition(month: datetime.date) -> str:
+    return f"audit_events_{month:%Y_%m}"
 
 
 def _usable(connection: Connection) -> bool:

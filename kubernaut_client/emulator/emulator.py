@@ -23,6 +23,7 @@ from kubernaut_client.emulator.requestlog import WRITES, RequestLog, RequestReco
 if TYPE_CHECKING:
     import asyncio
 
+    from kubernaut_client.emulator.dlq import DeadLetter
     from kubernaut_client.emulator.instance import Instance
     from kubernaut_client.emulator.service import Build
 
@@ -192,6 +193,25 @@ class Emulator:
             return self._call(self._running_instance().rows(table))
         except DatabaseFailure as failure:
             raise OSError(f"the rows of {table} can't be read: {failure}") from failure
+
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """What was answered with 202 and waits in the service's Redis, notifications before events.
+
+        Nothing takes it from there but `drain_dead_letters` and a graceful shutdown.
+        """
+        return self._running_instance().dead_letters.entries()
+
+    def drain_dead_letters(self) -> int:
+        """Do what the service does when it stops in good order: try each dead letter once, then delete it anyway.
+
+        Returns:
+            How many were stored. While Redis is down, none is touched.
+        """
+        return self._call(self._running_instance().drain())
+
+    def flush_self_audit(self) -> int:
+        """Write the audit events of searches that wait, now and not within a second; return how many were stored."""
+        return self._call(self._running_instance().flush_self_audit())
 
     def reset(self) -> None:
         """Back to the beginning: no rows, no faults, an empty log, the database up.

@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -72,7 +73,10 @@ def encode_float(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError("JSON has no infinity and no NaN")
     if value.is_integer() and abs(value) < 1e21:
-        return "-0" if value == 0 and math.copysign(1, value) < 0 else str(int(value))
+        if abs(value) < 2**53:
+            return "-0" if value == 0 and math.copysign(1, value) < 0 else str(int(value))
+        # Zeros after the digits that matter, not the digits of the exact value.
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
     digits, _, exponent = repr(value).partition("e")
     if 1e-6 <= abs(value) < 1e21:
         return f"{value:.{_decimals(digits, exponent)}f}" if exponent else digits

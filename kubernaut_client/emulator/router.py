@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kubernaut_client.emulator.messages import TEXT_TYPE, Reply
-from kubernaut_client.emulator.routes import health, search, workflows
+from kubernaut_client.emulator.routes import audit, health, metrics, notifications, search, workflows
 from kubernaut_client.emulator.service import Handler
 
 _HTTP_METHODS: Final = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
@@ -34,14 +34,14 @@ ROUTES: Final = (
     Route("GET", f"{_WORKFLOWS}/{{workflow_id}}", "getWorkflowByID", workflows.get),
     Route("PATCH", f"{_WORKFLOWS}/{{workflow_id}}", "updateWorkflow", workflows.update),
     Route("PATCH", f"{_WORKFLOWS}/{{workflow_id}}/disable", "disableWorkflow", workflows.disable),
-    Route("POST", f"{_AUDIT}/events", "createAuditEvent"),
-    Route("GET", f"{_AUDIT}/events", "queryAuditEvents"),
-    Route("POST", f"{_AUDIT}/events/batch", "createAuditEventsBatch"),
-    Route("POST", f"{_AUDIT}/notifications", "createNotificationAudit"),
+    Route("POST", f"{_AUDIT}/events", "createAuditEvent", audit.create),
+    Route("GET", f"{_AUDIT}/events", "queryAuditEvents", audit.query),
+    Route("POST", f"{_AUDIT}/events/batch", "createAuditEventsBatch", audit.create_batch),
+    Route("POST", f"{_AUDIT}/notifications", "createNotificationAudit", notifications.create),
     Route("GET", "/health", "healthCheck", health.health),
     Route("GET", "/health/ready", "readinessCheck", health.ready),
     Route("GET", "/health/live", "livenessCheck", health.live),
-    Route(None, "/metrics", "getMetrics"),
+    Route(None, "/metrics", "getMetrics", metrics.metrics),
 )
 OPERATIONS: Final = frozenset(route.operation for route in ROUTES)
 

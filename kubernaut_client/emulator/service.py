@@ -14,7 +14,10 @@ from typing import Final, Literal, TypeAlias, get_args
 from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.contract import Contract
 from kubernaut_client.emulator.database import Database
+from kubernaut_client.emulator.dlq import DeadLetters
 from kubernaut_client.emulator.messages import Reply, Request
+from kubernaut_client.emulator.metrics import Metrics
+from kubernaut_client.emulator.self_audit import SelfAudit
 from kubernaut_client.emulator.validation import Validator
 
 Build: TypeAlias = Literal["2025-12-30", "2025-12-27"]
@@ -30,6 +33,9 @@ class Service:
     validator: Validator
     database: Database
     clock: Clock
+    metrics: Metrics
+    dead_letters: DeadLetters
+    self_audit: SelfAudit
     shutting_down: asyncio.Event = field(default_factory=asyncio.Event)
 
 
