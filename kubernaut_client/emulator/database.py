@@ -30,6 +30,7 @@ TABLES: Final[dict[str, LiteralString]] = {
     "audit_events": "event_timestamp, event_id",
     "notification_audit": "id",
 }
+_EMPTY: Final = "; ".join(f"DELETE FROM {table}" for table in TABLES).encode()  # noqa: S608  # names of our own
 UNIQUE_VIOLATION: Final = "23505"
 _ATTACHED: Final[LiteralString] = (
     "SELECT FROM pg_inherits WHERE inhparent = 'audit_events'::regclass AND inhrelid = to_regclass(%s)"
@@ -145,14 +146,29 @@ class Database:
         order = TABLES[table]
         query = sql.SQL("SELECT * FROM {} ORDER BY {}").format(sql.Identifier(table), sql.SQL(order))
         async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(query)
+            # Not prepared: the columns of a table may change, see `rename_image`.
+            await cursor.execute(query, prepare=False)
             return await cursor.fetchall()
+
+    async def rename_image(self, *, migrated: bool) -> None:
+        """Name the column of the container image as before migration 018, or as after it."""
+        before, after = sql.Identifier("execution_bundle"), sql.Identifier("container_image")
+        async with self.connection() as connection:
+            await connection.execute(
+                sql.SQL("ALTER TABLE remediation_workflow_catalog RENAME COLUMN {} TO {}").format(
+                    *((before, after) if migrated else (after, before))
+                )
+            )
+
+    def forget_plans(self) -> None:
+        """Let every connection read at once, whatever it met before; see `reading`."""
+        self._outdated.clear()
 
     async def empty(self) -> None:
         """Delete all rows. DELETE, as TRUNCATE of an empty table costs more than this of a full one."""
-        async with self.connection() as connection, connection.transaction():
-            for table in TABLES:
-                await connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        async with self.connection() as connection:
+            # In one message, which is one transaction, too.
+            await connection.execute(_EMPTY, prepare=False)
 
     async def remove_partition(self, month: datetime.date) -> None:
         """Take the partition of a month away from the audit events, with its rows. Nothing if there is none."""

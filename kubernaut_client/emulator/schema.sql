@@ -1,8 +1,9 @@
 -- The tables of the service, as its migrations leave them. Run once, in the schema that the emulator made for itself.
 -- Values that the emulator's routes can't tell apart from the service's are kept simple: ids come from
--- gen_random_uuid(), which needs no extension.
+-- gen_random_uuid(), which needs no extension. The tables are unlogged: nothing here outlives a crash of the server, and
+-- a reset is a third faster. A server that is stopped in good order keeps their rows.
 
-CREATE TABLE remediation_workflow_catalog (
+CREATE UNLOGGED TABLE remediation_workflow_catalog (
     workflow_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     workflow_name varchar(255) NOT NULL,
     version varchar(50) NOT NULL,
@@ -139,14 +140,14 @@ BEGIN
         ) AS months ORDER BY month_of
     LOOP
         EXECUTE format(
-            'CREATE TABLE %I PARTITION OF audit_events FOR VALUES FROM (%L) TO (%L)',
+            'CREATE UNLOGGED TABLE %I PARTITION OF audit_events FOR VALUES FROM (%L) TO (%L)',
             'audit_events_' || to_char(month, 'YYYY_MM'), month, (month + interval '1 month')::date
         );
     END LOOP;
 END
 $$;
 
-CREATE TABLE notification_audit (
+CREATE UNLOGGED TABLE notification_audit (
     id bigserial PRIMARY KEY,
     remediation_id varchar(255) NOT NULL,
     notification_id varchar(255) NOT NULL,
