@@ -43,9 +43,15 @@ _FIELDS = {
 # A payload that has these is complete: nothing is derived for it, not even what it leaves out.
 _DERIVED = ("workflow_name", "version", "name", "description", "labels", "execution_engine")
 
-# How a finding of the limits begins, and what the types it goes on with are called in a file.
-_NOT_A_STRING = "must be a string, not "
-_KINDS = {"int": "the number", "float": "the number", "bool": "the boolean", "list": "a list", "dict": "a mapping"}
+# What the limits call a type, and what that is called in a file.
+_KINDS = {
+    "str": "text",
+    "int": "the number",
+    "float": "the number",
+    "bool": "the boolean",
+    "list": "a list",
+    "dict": "a mapping",
+}
 
 
 @dataclass(slots=True)
@@ -110,12 +116,14 @@ def read_document(document: Document, attached: ContentFile | None = None) -> Dr
 
 def _of_another_kind(document: Document) -> CatalogProblem:
     value = document.value
-    what = kind_of(value)
     if not isinstance(value, Mapping):
-        return document.problem("", f"must be a WorkflowSchema document or a create payload, not {what}")
+        return document.problem("", f"must be a WorkflowSchema document or a create payload, not {kind_of(value)}")
     members = cast("Mapping[str, object]", value)
     if "kind" in members:
-        return document.problem("kind", f"must be {KIND}, not {shown(members['kind'])}")
+        kind = members["kind"]
+        return document.problem(
+            "kind", f"must be {KIND}, not {shown(kind) if isinstance(kind, str) else kind_of(kind)}"
+        )
     if "apiVersion" in members or "metadata" in members:
         return document.problem("kind", f"is missing: must be {KIND}")
     return document.problem("", f"is neither a document with kind: {KIND} nor a create payload with workflow_name")
@@ -159,7 +167,7 @@ def _with_choices(path: str, reason: str) -> str:
 def _unorderable(draft: Draft) -> Iterator[CatalogProblem]:
     version = cast("dict[str, str]", draft.payload)["version"]
     if version_key(version) is None:
-        reason = f"{shown(version)} can't be ordered (1.2.3 can): of its versions the one stored last is the latest"
+        reason = f"{shown(version)} can't be ordered (1.2.3 can): the version stored last is the latest"
         yield draft.document.problem(draft.version_field, reason)
 
 
@@ -337,7 +345,7 @@ class _Payload:
         reported = {problem.field or "" for problem in self.draft.problems}
         for path, reason in findings.found:
             if schema is None or self._gives(path):
-                if not (self.names_file and path in ("content", "content_hash") and not self.attached):
+                if not self._follows(path, reason, members):
                     self._add(path, _reworded(self.document, path, reason))
             elif problem := _derived_problem(schema.document, path, reason, reported):
                 self.draft.problems.append(problem)
@@ -345,6 +353,15 @@ class _Payload:
         if not self.draft.problems and not (self.names_file and not self.attached):
             self.draft.payload = cast("dict[str, Any]", clean)
             self.draft.warnings += [*_unorderable(self.draft), *self._other_hash(members)]
+
+    def _follows(self, path: str, reason: str, members: Mapping[str, Any]) -> bool:
+        """Whether a finding only follows from another problem: a content that is missing or can't be read."""
+        if path in ("content", "content_hash") and self.names_file and not self.attached:
+            return True
+        if reason != "is missing":
+            return False
+        unread = self.attached is not None and bool(self.attached.problems)
+        return unread or (path == "content_hash" and type(members.get("content")) is not str)
 
     def _members(self, schema: _Schema | None) -> dict[str, Any]:
         members: dict[str, Any] = {}
@@ -424,14 +441,13 @@ def _not_text(document: Document, path: str, value: object) -> str:
 
 def _reworded(document: Document, path: str, reason: str) -> str:
     """A finding in words of a file: what JSON and YAML call a value, and the names that would be right."""
-    place = document.places.get(path)
-    if place is not None and reason.startswith(_NOT_A_STRING):
-        kind = _KINDS.get(reason.removeprefix(_NOT_A_STRING), "a value")
-        return (
-            f"must be text, not {kind} {one_line(place.raw, 40)}: quote it"
-            if place.raw
-            else f"must be text, not {kind}"
-        )
+    wanted, _, found = reason.rpartition(", not ")
+    if found in _KINDS and document.places:
+        place = document.places.get(path)
+        raw = one_line(place.raw, 40) if place else ""
+        wanted = "must be text" if wanted == "must be a string" else wanted
+        remedy = ": quote it" if raw and wanted == "must be text" else ""
+        return f"{wanted}, not {_KINDS[found]}{f' {raw}' if raw else ''}{remedy}"
     if reason.startswith("is not a field of "):
         holder, _, name = path.rpartition(".")
         known: Sequence[str] = _MEMBERS if not holder else _LABELS if holder == "labels" else ()

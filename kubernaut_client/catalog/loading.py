@@ -180,6 +180,9 @@ class _Loader:
     # Reading
 
     def _read_path(self, path: str) -> None:
+        if not path:
+            self._refuse("''", "is no path")
+            return
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError) as error:
