@@ -214,7 +214,9 @@ class Table:
         for name, rule in (*self.required.items(), *self.optional.items()):
             if name in members:
                 value = members[name]
-                found[name] = rule.known(value) if isinstance(rule, Table) and isinstance(value, Mapping) else value
+                if isinstance(rule, Table) and isinstance(value, Mapping):
+                    value = rule.known(cast("Mapping[str, Any]", value))
+                found[name] = value
         return found
 
     def check(self, value: object) -> dict[str, Any]:
