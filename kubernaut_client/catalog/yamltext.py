@@ -62,6 +62,7 @@ _SYNTAX = (
     ("did not find expected key", "the indentation doesn't fit what stands before"),
     ("did not find expected '-'", "the indentation doesn't fit what stands before"),
     ("cannot start any token", "no value can start with this character: quote it"),
+    ("found unexpected document", "a marker of a document stands inside a value"),
     ("<document start>", "a document must start with '---' here"),
 )
 _REST_OF_MARKER = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)|[ \t]+")
@@ -576,7 +577,7 @@ class _JsonReader(_Places):
 
     def _root(self) -> None:
         start = self._blank(0)
-        if self._source[start] == "[":
+        if self._peek(start) == "[":
             self._list(start)
             return
         self.note("", start)
@@ -589,7 +590,7 @@ class _JsonReader(_Places):
         count = 0
         end = start
         for index in self._items(start, "]"):
-            if self._source[index] == "]":
+            if self._peek(index) == "]":
                 end = index + 1
                 break
             count += 1

@@ -91,7 +91,7 @@ def test_truncated_files(seed: int, parser: str, monkeypatch: pytest.MonkeyPatch
     if parser == "SafeLoader":
         monkeypatch.setattr(yamltext, "PARSER", yaml.SafeLoader)
     data = SEEDS[seed]
-    kinds = {type(outcome(data[:length])) for length in range(0, len(data), 7)}
+    kinds = {type(outcome(data[:length])) for length in range(0, len(data), 1 if data[:1] in b"[{" else 5)}
     assert kinds >= {CatalogError}
     assert isinstance(outcome(data), Catalog)
 

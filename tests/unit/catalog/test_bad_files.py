@@ -1,6 +1,5 @@
 """Each way in which catalog files are bad, with every line of the report."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -764,7 +763,7 @@ def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory to work in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -6,7 +6,6 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -23,7 +22,7 @@ EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "catalog"
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty directory to work in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -291,6 +290,39 @@ def test_a_content_file_that_is_named_is_read_for_itself_too(here: Path) -> None
     assert [found.version for found in load(".")] == ["2.0.0"]
     assert [found.version for found in load("a.json", "b.yaml")] == ["2.0.0", "1.0.0"]
     assert [found.version for found in load("b.yaml", ".")] == ["1.0.0", "2.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "must be a path relative to this file, not ''"),
+        ("\0", "must be a path relative to this file, not '\\x00'"),
+        ("\ud800", "must be a path relative to this file, not '\\ud800'"),
+        ("/b.txt", "must be a path relative to this file, not '/b.txt'"),
+        (".", "'.' can't be read: Is a directory"),
+        ("d/../../p/../b.txt", "must stay in the directory of this file, 'd/../../p/../b.txt' leaves it"),
+        ("out/b.txt", "must stay in the directory of this file, 'out/b.txt' leaves it"),
+        ("pipe", "'pipe' is not a regular file (- is standard input)"),
+        ("x" * 5000, f"'{'x' * 58}… can't be read: File name too long"),
+        ("x\n\x1b", "'x\\n\\x1b' does not exist"),
+    ],
+)
+def test_names_of_content_files_that_are_refused(here: Path, name: str, reason: str) -> None:
+    members = {"content_file": name, **workflow()}
+    del members["content"]
+    write(here, {"p/a.json": json.dumps(members), "b.txt": "x"})
+    (here / "p" / "out").symlink_to(here)
+    os.mkfifo(here / "p" / "pipe")
+    assert report("p/a.json") == [f"p/a.json:1:2: content_file: {reason}"]
+
+
+def test_a_content_file_may_be_named_by_any_path_below(here: Path) -> None:
+    text = payload(('"content": "any text"', '"content_file": "./d/../d/b.txt"'))
+    write(here, {"a.json": text, "d/b.txt": "x"})
+    (here / "c").symlink_to(here / "d")
+    assert only(load("a.json"))["content"] == "x\n"
+    write(here, {"a.json": text.replace("./d/../d/b.txt", "c/b.txt")})
+    assert only(load("."))["content"] == "x\n"
 
 
 def test_payloads_that_name_each_other_are_not_lost(here: Path) -> None:
