@@ -461,3 +461,15 @@ async def test_cancelled_and_run_again(emulator: Emulator) -> None:
         report = await client.workflows.bootstrap(given)
         report.raise_for_errors(strict=True)
     assert len(emulator.rows("remediation_workflow_catalog")) == 6
+
+
+def test_a_thousand_twice(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    given = [workflow(f"w{number}") for number in range(1000)]
+    report = client.workflows.bootstrap(given).raise_for_errors()
+    assert len(report.created) == len(emulator.writes) == 1000
+    emulator.clear_requests()
+    report = client.workflows.bootstrap(given).raise_for_errors(strict=True)
+    assert len(report.unchanged) == 1000
+    assert emulator.writes == ()
+    assert len(emulator.requests) <= 11
