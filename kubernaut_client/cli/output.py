@@ -169,7 +169,8 @@ class Output:
         buffer = getattr(sys.stdout, "buffer", None)
         if buffer is None:
             # A stream that takes text only, as a test's.
-            return self._write_stdout(data.decode())
+            self._write_stdout(data.decode())
+            return
         self.flush()
         if self._stdout_error is None:
             try:
