@@ -183,6 +183,7 @@ class _Schema:
         self.document = document
         self.root = cast("dict[str, object]", document.value)
         self.problems: list[CatalogProblem] = []
+        self._reported: set[str] = set()
 
     def members(self) -> dict[str, Any]:
         """The request body; what is missing or of the wrong kind in the document is missing here."""
@@ -310,7 +311,7 @@ class _Schema:
             self._wrong_text(where, value)
         elif key in holder:
             self._add(where, "is empty: must be text")
-        elif required and path not in {problem.field for problem in self.problems}:
+        elif required and path not in self._reported:
             self._add(where, _with_choices(where, "is missing"))
         return None
 
@@ -323,6 +324,7 @@ class _Schema:
         self._add(path, f"must be {wanted}, not {found}")
 
     def _add(self, path: str, reason: str) -> None:
+        self._reported.add(path)
         self.problems.append(self.document.problem(path, reason))
 
 
@@ -346,7 +348,7 @@ class _Payload:
         for path, reason in findings.found:
             if schema is None or self._gives(path):
                 if not self._follows(path, reason, members):
-                    self._add(path, _reworded(self.document, path, reason))
+                    self._add(path, self._reworded(path, reason))
             elif problem := _derived_problem(schema.document, path, reason, reported):
                 self.draft.problems.append(problem)
         self._check_dates(self.given, "")
@@ -428,6 +430,22 @@ class _Payload:
             reason = "is not the SHA-256 of the content; it is kept, as the service never compares it"
             yield self.document.problem("content_hash", reason)
 
+    def _reworded(self, path: str, reason: str) -> str:
+        """A finding in words of a file: what JSON and YAML call a value, and the names that would be right."""
+        wanted, _, found = reason.rpartition(", not ")
+        if found in _KINDS and self.document.places:
+            place = self.document.places.get(path)
+            raw = one_line(place.raw, 40) if place else ""
+            wanted = "must be text" if wanted == "must be a string" else wanted
+            remedy = ": quote it" if raw and wanted == "must be text" else ""
+            return f"{wanted}, not {_KINDS[found]}{f' {raw}' if raw else ''}{remedy}"
+        if reason.startswith("is not a field of "):
+            holder, _, name = path.rpartition(".")
+            known: Sequence[str] = _MEMBERS if not holder else _LABELS if holder == "labels" else ()
+            close = get_close_matches(name, known, 1) if len(name) < 50 and len(self.draft.problems) < 20 else []
+            return f"is not a member of a create payload{f': did you mean {close[0]}?' if close else ''}"
+        return _with_choices(path, reason)
+
     def _add(self, path: str, reason: str) -> None:
         self.draft.problems.append(self.document.problem(path, reason))
 
@@ -437,23 +455,6 @@ def _not_text(document: Document, path: str, value: object) -> str:
     kind = kind_of(value, place.raw if place else "")
     remedy = "" if value is None or isinstance(value, dict | list) else ": quote it"
     return f"must be text, not {kind}{remedy}"
-
-
-def _reworded(document: Document, path: str, reason: str) -> str:
-    """A finding in words of a file: what JSON and YAML call a value, and the names that would be right."""
-    wanted, _, found = reason.rpartition(", not ")
-    if found in _KINDS and document.places:
-        place = document.places.get(path)
-        raw = one_line(place.raw, 40) if place else ""
-        wanted = "must be text" if wanted == "must be a string" else wanted
-        remedy = ": quote it" if raw and wanted == "must be text" else ""
-        return f"{wanted}, not {_KINDS[found]}{f' {raw}' if raw else ''}{remedy}"
-    if reason.startswith("is not a field of "):
-        holder, _, name = path.rpartition(".")
-        known: Sequence[str] = _MEMBERS if not holder else _LABELS if holder == "labels" else ()
-        close = get_close_matches(one_line(name), known, 1)
-        return f"is not a member of a create payload{f': did you mean {close[0]}?' if close else ''}"
-    return _with_choices(path, reason)
 
 
 def _readable(name: str) -> str:

@@ -164,6 +164,8 @@ def test_what_takes_long_elsewhere_is_quick(tmp_path: Path) -> None:
         b"a: |\n" + b" x\n" * (size // 3),
         b"&a " * (size // 3),
         b"--- a\n" * (size // 6),
+        GOOD.partition("parameters:")[0].encode() + b"parameters:\n" + b"- {}\n" * (size // 7),
+        PAYLOAD[:-3].encode() + b"".join(b', "descripton%d": 1' % number for number in range(40_000)) + b"}",
     ]
     for number, data in enumerate(hard):
         path = tmp_path / f"{number}.yaml"
