@@ -22,8 +22,7 @@ from .files import loaded, paths_argument, problem_keys, source_keys
 from .options import Settings
 from .output import Output
 from .plan import plan_line
-from .rows import DEMOTES, DRIFTED, SUPERSEDED, Item, Section, advice_of, counts, plan_sections, source_of
-from .text import Styled
+from .rows import DEMOTES, DRIFTED, SUPERSEDED, Item, Section, advice_of, counts, paragraph, plan_sections, source_of
 
 if TYPE_CHECKING:
     from kubernaut_client import BootstrapReport, DataStorageClient, Plan, PlanRow, ReportRow
@@ -190,7 +189,7 @@ class _Run:
         plan_sections(output, items, verbose=verbose, sections=_SECTIONS, as_they_should_be=("created", "unchanged"))
         if verbose:
             _NOT_STARTED.show(output, items.get("not_started", ()))
-        output.line(Styled(self._summary(), "bold"))
+        paragraph(output, self._summary(), style="bold")
 
     def _items(self) -> dict[str, list[Item]]:
         advice = advice_of(self._plan)
@@ -230,7 +229,7 @@ class _Run:
             "not started": numbers["not_started"],
             "drifted": numbers["drifted"],
             "superseded": numbers["superseded"],
-            "not created as it demotes": numbers["demotes"],
+            "would demote": numbers["demotes"],
             "unchanged": numbers["unchanged"] - others,
             "stored by someone else meanwhile": others,
         }

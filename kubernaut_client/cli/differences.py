@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from .text import Part, Styled
 
@@ -21,7 +21,15 @@ _INLINE = 80
 _CONTEXT = 2
 # Comparing takes the square of it in the worst case, a second or so.
 _COMPARED_LINES = 1000
+_NOTHING = "(nothing)"
 _NO_NEWLINE = "\\ no newline at the end"
+
+
+class Value(NamedTuple):
+    """A value on a line of its own: "stored" or "wanted", and the text."""
+
+    label: str
+    text: str
 
 
 def difference_keys(difference: Difference) -> dict[str, object]:
@@ -33,7 +41,7 @@ def difference_keys(difference: Difference) -> dict[str, object]:
     }
 
 
-def difference_lines(differences: Sequence[Difference], *, whole: bool) -> Iterator[Part]:
+def difference_lines(differences: Sequence[Difference], *, whole: bool) -> Iterator[Part | Value]:
     """The lines of all differences of a workflow, field by field; `whole`: diffs are not cut.
 
     Short values stand below each other, texts of several lines and large values are shown as a unified diff. The hash
@@ -45,23 +53,26 @@ def difference_lines(differences: Sequence[Difference], *, whole: bool) -> Itera
             continue
         name = "content, and with it content_hash" if {"content", "content_hash"} <= fields else "content"
         yield Styled(name if each.field == "content" else each.field, "bold")
-        for part in _body(each, whole):
-            yield Styled(f"  {part.text}", part.style) if isinstance(part, Styled) else f"  {part}"
+        yield from _body(each, whole)
 
 
-def _body(difference: Difference, whole: bool) -> Iterator[Part]:
+def _body(difference: Difference, whole: bool) -> Iterator[Part | Value]:
     stored, wanted = (_sorted_sets(difference.field, each) for each in (difference.stored, difference.wanted))
     texts = [each if isinstance(each, str) else _pretty(each) for each in (stored, wanted)]
     if any("\n" in text for text in texts) and None not in (stored, wanted):
         lines = list(unified(*texts))
         kept = lines if whole or len(lines) <= DIFF_LINES + 1 else lines[:DIFF_LINES]
-        yield from kept
+        yield from (_indented(line) for line in kept)
         if len(kept) < len(lines):
-            yield Styled(f"… {len(lines) - len(kept)} more lines, which -v shows", "dim")
+            yield Styled(f"  … {len(lines) - len(kept)} more lines, which -v shows", "dim")
         return
     before, after = excerpts(_shown(stored), _shown(wanted))
-    yield f"stored: {before}"
-    yield f"wanted: {after}"
+    yield Value("stored", before)
+    yield Value("wanted", after)
+
+
+def _indented(part: Part) -> Part:
+    return Styled(f"  {part.text}", part.style) if isinstance(part, Styled) else f"  {part}"
 
 
 def unified(stored: str, wanted: str) -> Iterator[Part]:
@@ -112,18 +123,18 @@ def _part(text: str, start: int) -> str:
 def _shown(value: Any) -> str:
     """A value on a line. A text stands for itself unless it could be taken for something else."""
     if value is None:
-        return "(nothing)"
-    if isinstance(value, str) and value.strip() == value and not _looks_like_json(value) and value != "(nothing)":
+        return _NOTHING
+    if isinstance(value, str) and value.strip() == value and not _ambiguous(value):
         return value
     return _compact(value)
 
 
-def _looks_like_json(text: str) -> bool:
+def _ambiguous(text: str) -> bool:
+    """Whether a text looks like a number, a truth value or nothing at all."""
     try:
-        json.loads(text)
+        return not isinstance(json.loads(text), dict | list)
     except (ValueError, RecursionError):
-        return not text
-    return True
+        return text in ("", _NOTHING)
 
 
 def _json_text(field: str, value: Any) -> str | None:

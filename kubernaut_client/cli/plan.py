@@ -13,8 +13,20 @@ from .failures import describe
 from .files import loaded, paths_argument, problem_keys, source_keys
 from .options import Settings
 from .output import Output
-from .rows import CREATE, DEMOTES, DRIFTED, INVALID, SUPERSEDED, Item, advice_of, counts, plan_sections, source_of
-from .text import Styled
+from .rows import (
+    CREATE,
+    DEMOTES,
+    DRIFTED,
+    INVALID,
+    SUPERSEDED,
+    Advice,
+    Item,
+    advice_of,
+    counts,
+    paragraph,
+    plan_sections,
+    source_of,
+)
 
 if TYPE_CHECKING:
     from kubernaut_client import DataStorageClient, Plan, PlanRow
@@ -57,7 +69,7 @@ def plan(settings: Settings, paths: tuple[str, ...], check: bool, allow_demote: 
     )
 
 
-def plan_items(found: Plan, catalog: Catalog, advice: dict[int, list[str]]) -> dict[str, list[Item]]:
+def plan_items(found: Plan, catalog: Catalog, advice: dict[int, list[Advice]]) -> dict[str, list[Item]]:
     """The rows of a plan by their action, as they are shown."""
     items: dict[str, list[Item]] = {}
     for row in found:
@@ -80,7 +92,7 @@ def plan_line(found: Plan) -> str:
         "to create": len(found.creates),
         "drifted": len(found.drifted),
         "superseded": len(found.superseded),
-        "not created as it demotes": len(found.demotes),
+        "would demote": len(found.demotes),
         "invalid": len(found.invalid),
         "unchanged": len(found.unchanged),
     }
@@ -91,7 +103,7 @@ def plan_line(found: Plan) -> str:
 
 def _republished(client: DataStorageClient, found: Plan) -> set[tuple[str, str]]:
     """The superseded rows whose content search shows already, under another version: a rollback was done."""
-    from kubernaut_client import CatalogError
+    from kubernaut_client import KubernautError
     from kubernaut_client.catalog import with_version
 
     known: set[tuple[str, str]] = set()
@@ -104,14 +116,14 @@ def _republished(client: DataStorageClient, found: Plan) -> set[tuple[str, str]]
                 continue
             try:
                 same = with_version(row.existing.content, latest.version) == latest.content
-            except CatalogError:
+            except KubernautError:
                 same = False
             if same:
                 known.add((name, row.version))
     return known
 
 
-def _row_keys(row: PlanRow, catalog: Catalog, advice: list[str]) -> dict[str, object]:
+def _row_keys(row: PlanRow, catalog: Catalog, advice: list[Advice]) -> dict[str, object]:
     return {
         "name": row.name,
         "version": row.version,
@@ -122,7 +134,7 @@ def _row_keys(row: PlanRow, catalog: Catalog, advice: list[str]) -> dict[str, ob
         "latest": row.latest,
         "differences": [difference_keys(each) for each in row.differences],
         "warnings": list(row.warnings),
-        "advice": advice,
+        "advice": [str(each) for each in advice],
     }
 
 
@@ -135,4 +147,4 @@ def _show(output: Output, found: Plan, items: dict[str, list[Item]], *, verbose:
         "demotes": DEMOTES,
     }
     plan_sections(output, items, verbose=verbose, sections=sections)
-    output.line(Styled(plan_line(found), "bold"))
+    paragraph(output, plan_line(found), style="bold")

@@ -8,15 +8,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .differences import difference_lines
+from .differences import Value, difference_lines
 from .output import Output
-from .text import Style, Styled, printable
+from .text import Style, Styled, printable, width_of
 
 if TYPE_CHECKING:
     from kubernaut_client import Difference, Plan, PlanRow
     from kubernaut_client.catalog import Catalog, Source
 
+_LEAST_WIDTH = 20
 _STATUS_COMMANDS = {"active": "enable", "disabled": "disable", "deprecated": "deprecate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do, and the command that does it if there is one."""
+
+    text: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.command}".rstrip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +40,7 @@ class Item:
     source: Source | None = None
     sentences: Sequence[str] = ()
     differences: Sequence[Difference] = ()
-    advice: Sequence[str] = ()
+    advice: Sequence[Advice] = ()
 
     @property
     def label(self) -> str:
@@ -48,16 +60,7 @@ class Section:
             return
         paragraph(output, f"{len(items)} {self.heading}", style=self.style)
         for item in items:
-            said = bool(item.sentences or item.differences or item.advice)
-            place = f"  {item.source}" if said and item.source else ""
-            output.line("  ", Styled(item.label, "bold"), Styled(place, "dim"))
-            for sentence in item.sentences:
-                paragraph(output, sentence, indent=4)
-            for part in difference_lines(item.differences, whole=whole):
-                output.line("    ", part)
-            for advice in item.advice:
-                # Not wrapped, as a command is there to be copied.
-                output.line("    ", Styled(advice, "cyan"))
+            _show_item(output, item, whole=whole)
         output.line()
 
 
@@ -69,10 +72,31 @@ DRIFTED = Section(
 )
 SUPERSEDED = Section("superseded: search shows a version that no file has, as after a git revert:", "yellow")
 DEMOTES = Section(
-    "not to be created, as it demotes a higher version: search shows whichever version was stored last:", "yellow"
+    "would demote, so not created: search shows whichever version was stored last, which would hide a higher one:",
+    "yellow",
 )
 NOTED = Section("with a note:", "cyan")
 INVALID = Section("invalid:", "red")
+
+
+def _show_item(output: Output, item: Item, *, whole: bool) -> None:
+    place = str(item.source) if item.source and (item.sentences or item.differences or item.advice) else ""
+    beside = output.width is None or width_of(printable(f"  {item.label}  {place}")) <= output.width
+    output.line("  ", Styled(item.label, "bold"), Styled(f"  {place}" if place and beside else "", "dim"))
+    if not beside:
+        output.line("    ", Styled(place, "dim"))
+    for sentence in item.sentences:
+        paragraph(output, sentence, indent=4)
+    for part in difference_lines(item.differences, whole=whole):
+        if isinstance(part, Value):
+            paragraph(output, f"{part.label}: {part.text}", indent=6, hanging=len(part.label) + 2)
+        else:
+            output.line("    ", part)
+    for advice in item.advice:
+        paragraph(output, advice.text, indent=4)
+        if advice.command:
+            # Not broken, as it is there to be copied.
+            output.line("      ", Styled(advice.command, "cyan"))
 
 
 def plan_sections(
@@ -99,43 +123,42 @@ def source_of(catalog: Catalog, row: PlanRow) -> Source | None:
     return None if row.action == "invalid" else catalog.source(row.name, row.version)
 
 
-def advice_of(plan: Plan, republished: Iterable[tuple[str, str]] = ()) -> dict[int, list[str]]:
+def advice_of(plan: Plan, republished: Iterable[tuple[str, str]] = ()) -> dict[int, list[Advice]]:
     """What to do about each row that needs attention, by the id() of the row.
 
     `republished`: the superseded rows of which the version that search shows is known to have the same content.
     """
     last = {row.name: row for row in plan.superseded}
     known = set(republished)
-    advice: dict[int, list[str]] = {}
+    advice: dict[int, list[Advice]] = {}
     for row in plan:
-        lines: list[str] = []
+        lines: list[Advice] = []
         if (row.name, row.version) in known:
-            lines.append(f"that one is the same under a higher version: set the version in the file to {row.latest}")
+            lines.append(Advice(f"{row.latest} has the same content: set the version in the file to {row.latest}"))
         elif last.get(row.name) is row:
             back = _command("rollback", row.name, "--to", row.version)
-            lines.append(f"to have search show this one again: {back}")
+            lines.append(Advice("to have search show this one again:", back))
         if row.action == "demotes":
-            lines.append(f"give it a higher version than {row.latest}, or demote that one with --allow-demote")
+            lines.append(Advice(f"give it a version above {row.latest}, or demote that one with --allow-demote"))
         wanted = row.payload.get("status")
         if row.existing is not None and row.existing.status != wanted and wanted in _STATUS_COMMANDS:
             change = _command(_STATUS_COMMANDS[wanted], f"{row.name}@{row.version}")
-            lines.append(f"to make it {wanted}: {change}")
+            lines.append(Advice(f"to make it {wanted}:", change))
         advice[id(row)] = lines
     return advice
 
 
-def paragraph(output: Output, text: str, *, indent: int = 0, style: Style | None = None) -> None:
-    """A text that is broken between words on a terminal, and not at all elsewhere."""
+def paragraph(output: Output, text: str, *, indent: int = 0, hanging: int = 0, style: Style | None = None) -> None:
+    """A text that is broken between words on a terminal, where the lines below stand `hanging` columns further in."""
     blanks = " " * indent
     safe = printable(text)
     lines = [f"{blanks}{safe}"]
-    if output.width is not None:
+    if output.width is not None and width_of(lines[0]) > output.width:
         lines = textwrap.wrap(
             safe,
-            output.width,
+            max(output.width, indent + hanging + _LEAST_WIDTH),
             initial_indent=blanks,
-            subsequent_indent=blanks,
-            break_long_words=False,
+            subsequent_indent=blanks + " " * hanging,
             break_on_hyphens=False,
         )
     for line in lines:
