@@ -136,7 +136,9 @@ class _Run:
                 if report is not None or error.report is None:
                     return error
                 self._learn(error.report)
-                return CommandFailed("BootstrapError", f"{error} (--on-drift fail)", Facts(drift=True))
+                return CommandFailed(
+                    "BootstrapError", f"nothing was written: {self._drift()} (--on-drift fail)", Facts(drift=True)
+                )
             except KubernautError as error:
                 return error
         return None
@@ -162,6 +164,16 @@ class _Run:
 
     def _learn(self, report: BootstrapReport) -> None:
         self._known |= {(row.name, row.version): row for row in report}
+
+    def _drift(self) -> str:
+        plan = self._plan
+        return counts(
+            {
+                "drifted": len(plan.drifted),
+                "superseded": len(plan.superseded),
+                "would demote": len(plan.demotes),
+            }
+        )
 
     def _action(self, planned: PlanRow) -> str:
         row = self._known.get((planned.name, planned.version))
