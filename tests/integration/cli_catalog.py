@@ -16,7 +16,9 @@ ACTIONS = ("create", "unchanged", "superseded", "drifted", "demotes")
 ESCAPES = "\x1b]0;title\x07\x1b[31m\x9b\u202e"
 HOSTILE = (
     "a/../../b",
-    "..",
+    "../..",
+    ".hidden",
+    "~root",
     "/etc/passwd",
     "-rf",
     "CON",
@@ -76,9 +78,8 @@ def every_action(emulator: Emulator, directory: Path) -> Path:
         workflow("disabled"),
     ]
     with DataStorageClient(emulator.url) as client:
-        for row in stored:
-            created = client.workflows.create(row)
-        client.workflows.disable(created.workflow_id, reason="on purpose", updated_by="operator")
+        created = [client.workflows.create(row) for row in stored]
+        client.workflows.disable(created[-1].workflow_id, reason="on purpose", updated_by="operator")
     drifted = workflow("drifted", description="Wanted", content="one\n2\nthree\n")
     return write(
         directory, *(workflow(name) if name != "drifted" else drifted for name in ACTIONS), workflow("disabled")

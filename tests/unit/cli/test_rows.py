@@ -11,11 +11,13 @@ from kubernaut_client.cli.output import Output
 from kubernaut_client.cli.rows import CREATE, DRIFTED, Item, advice_of, counts, paragraph
 
 
-def shown(output: Output, width: int | None, monkeypatch: pytest.MonkeyPatch, text: str, **options: int) -> list[str]:
+def shown(
+    output: Output, width: int | None, monkeypatch: pytest.MonkeyPatch, text: str, *, indent: int, hanging: int = 0
+) -> list[str]:
     monkeypatch.setattr(Output, "width", width)
     stdout = io.StringIO()
     with contextlib.redirect_stdout(stdout):
-        paragraph(output, text, **options)
+        paragraph(output, text, indent=indent, hanging=hanging)
     return stdout.getvalue().splitlines()
 
 
