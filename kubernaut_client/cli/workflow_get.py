@@ -83,7 +83,7 @@ def _fields(row: StoredWorkflow, members: dict[str, Any]) -> Iterator[tuple[str,
     yield from _disabling(row, members)
     yield "labels", [f"{name}: {value}" for name, value in members["labels"].items()]
     yield "custom labels", _labels(members.get("custom_labels"))
-    yield "detected labels", _labels(members.get("detected_labels"))
+    yield "detected", _labels(members.get("detected_labels"))
     yield "engine", [row.execution_engine]
     yield "image", _paragraphs(members.get("container_image"))
     yield "digest", _paragraphs(members.get("container_digest"))

@@ -27,14 +27,19 @@ _NARROW = 60
 @command("list")
 @click.option("--status", type=click.Choice(STATUSES), help="Only versions of this status.")
 @click.option("--environment", metavar="TEXT", help="Only this environment; compared exactly.")
-@click.option("--priority", type=click.Choice(PRIORITIES, case_sensitive=False), help="Only this priority.")
+@click.option(
+    "--priority",
+    type=click.Choice(PRIORITIES, case_sensitive=False),
+    metavar=f"[{'|'.join(PRIORITIES)}]",
+    help="Only this priority.",
+)
 @click.option("--component", metavar="TEXT", help="Only this component; compared exactly.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after so many.")
 def list_(settings: Settings, limit: int | None, **filters: Any) -> Result:
     """List the stored versions of all workflows, newest first.
 
-    Rows are printed while they are read, so a long list can be cut short by `| head`. On a terminal of less than 60
-    columns the time is left out.
+    Rows are printed while they are read, and reading stops when nobody takes them any more, as after 'head'. On a
+    terminal of less than 60 columns the time is left out.
 
     \b
     Example:
@@ -53,30 +58,38 @@ def _walk(client: DataStorageClient, limit: int | None, filters: dict[str, Any])
     return islice(rows, limit)
 
 
-def _document(settings: Settings, limit: int | None, filters: dict[str, Any]) -> Result:
-    from kubernaut_client import ResponseDecodeError
+def _readable(rows: Iterator[StoredWorkflow], failures: list[Exception]) -> Iterator[StoredWorkflow]:
+    """The rows that can be had: what ends them too early is told after them."""
+    from kubernaut_client import KubernautError
 
-    found: list[dict[str, Any]] = []
-    error: BaseException | None = None
+    try:
+        yield from rows
+    except KubernautError as error:
+        failures.append(error)
+
+
+def _document(settings: Settings, limit: int | None, filters: dict[str, Any]) -> Result:
+    failures: list[Exception] = []
     with settings.client() as client:
-        try:
-            found.extend(summary(row) for row in _walk(client, limit, filters))
-        except ResponseDecodeError as raised:
-            # It comes after the last row that can be read.
-            error = raised
-    return Result(keys={"workflows": found}, error=error)
+        found = [summary(row) for row in _readable(_walk(client, limit, filters), failures)]
+    if failures and not found:
+        raise failures[0]
+    return Result(keys={"workflows": found}, error=failures[0] if failures else None)
 
 
 def _show(settings: Settings, output: Output, limit: int | None, filters: dict[str, Any]) -> None:
+    failures: list[Exception] = []
     with settings.client() as client:
-        rows = _walk(client, limit, filters)
+        rows = _readable(_walk(client, limit, filters), failures)
         first = next(rows, None)
-        if first is None:
+        if first is not None:
+            narrow = output.width is not None and output.width < _NARROW
+            head = ["NAME", "VERSION", "STATUS", "LATEST", "CREATED"]
+            output.table(head[:-1] if narrow else head, _cells(chain([first], rows), narrow), sample=_PAGE)
+        elif not failures:
             output.note("no workflow matches" if any(filters.values()) else "the catalog is empty")
-            return
-        narrow = output.width is not None and output.width < _NARROW
-        head = ["NAME", "VERSION", "STATUS", "LATEST", "CREATED"]
-        output.table(head[:-1] if narrow else head, _cells(chain([first], rows), narrow), sample=_PAGE)
+    if failures:
+        raise failures[0]
 
 
 def _cells(rows: Iterable[StoredWorkflow], narrow: bool) -> Iterator[list[Part]]:

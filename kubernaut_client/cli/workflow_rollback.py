@@ -70,8 +70,8 @@ def rollback(settings: Settings, name: str, to: str, as_: str | None, notes: str
         if done is not None:
             found = _Rollback(old, done, False, before, before)
         else:
-            version = _version(rows, as_)
             _check_status(old, rows)
+            version = _version(rows, as_)
             row = _republish(client, old, version, notes)
             after = Search((row.version,), None)
             try:
@@ -161,7 +161,8 @@ def _is_done(old: StoredWorkflow, row: StoredWorkflow, as_: str | None) -> bool:
 
     if old.version == row.version:
         return True
-    if as_ not in (None, row.version):
+    # Without a version before it, it isn't a copy: its author just gave the same content another version.
+    if as_ not in (None, row.version) or not row.to_dict().get("previous_version"):
         return False
     try:
         content = with_version(old.content, row.version)
@@ -185,12 +186,14 @@ def _show(output: Output, found: _Rollback) -> None:
     else:
         output.line("Nothing to do: ", label(row), " is ", old.version, " stored again already")
     output.fields([("Search found", _words(found.before)), ("Search finds", _words(found.after))])
+    if found.stored and old.status != "active":
+        output.warning(f"{label(old)} is {old.status}; {row.version} is active")
     output.paragraph(
-        f"Left to do in git: files at the content of {old.version} with metadata.version {row.version}, committed."
-        " Until then 'plan' calls them superseded."
+        f"Left to do in git: put the file at the content of {old.version} with the version {row.version}, and commit."
+        " Until then 'plan' says superseded."
     )
     if line := command_line("get", label(row), "--content"):
-        output.line("The content, to be written to its file:")
+        output.line("This prints what the file holds then:")
         output.line("  ", Styled(line, "cyan"))
 
 
