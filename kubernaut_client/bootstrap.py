@@ -120,6 +120,7 @@ class Apply:
         self._schedule = Schedule([row for row in plan if row.action == "create"], concurrency)
         self._seen = set(plan.seen)
         self._stopped: KubernautError | None = None
+        self._maybe_ours: set[int] = set()
 
     async def run(self, *, on_drift: str, stale: bool) -> BootstrapReport:
         """Do it. `stale`: time may have passed since the plan was made, so that it is compared with the catalog first.
@@ -162,8 +163,10 @@ class Apply:
                 await self._settle_disputes()
             else:
                 break
+        disputes = {id(row): conflict for row, conflict in self._schedule.disputed.values()}
         for row in self._schedule.left:
-            self._finish(row, _failed(row, KubernautError(f"not sent: {self._stopped}")))
+            error = disputes.get(id(row)) or KubernautError(f"not sent: {self._stopped}")
+            self._finish(row, _failed(row, error))
 
     async def _create(self, row: PlanRow) -> ReportRow | ConflictError:
         """The result for a row, or the 409 that it met."""
@@ -184,9 +187,11 @@ class Apply:
 
     def _answered(self, row: PlanRow, result: ReportRow | ConflictError) -> None:
         if isinstance(result, ConflictError):
+            if result.maybe_ours:
+                self._maybe_ours.add(id(row))
             stored = self._schedule.conflict(row, result)
             if stored is not None:
-                self._finish(row, _found(row, stored))
+                self._settle(row, stored)
             return
         self._finish(row, result)
         if result.action == "created":
@@ -250,7 +255,7 @@ class Apply:
 
     async def _learn(self, rows: Sequence[StoredWorkflow]) -> None:
         for row, found in self._schedule.news(rows):
-            self._finish(row, _found(row, found))
+            self._settle(row, found)
         if self._plan.allow_demote:
             return
         for name in self._schedule.overtaken():
@@ -268,6 +273,13 @@ class Apply:
                 if now.action != "create":
                     self._schedule.drop(row)
                     self._finish(row, _reported(now))
+
+    def _settle(self, row: PlanRow, stored: StoredWorkflow) -> None:
+        """A 409 that is explained: by a lost answer of our own, if there was one and the row is as we sent it."""
+        result = _found(row, stored)
+        if id(row) in self._maybe_ours and not result.differences:
+            result = replace(result, action="created", by="recovered")
+        self._finish(row, result)
 
     def _finish(self, row: PlanRow, result: ReportRow) -> None:
         self._done[id(row)] = result

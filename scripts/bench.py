@@ -122,6 +122,22 @@ def import_cost() -> list[Figure]:
 CASES["import"] = import_cost
 
 
+def help_cost() -> list[Figure]:
+    """`kubernaut-client --help` over a bare interpreter."""
+    commands = {"help": ["-m", "kubernaut_client.cli", "--help"], "bare": ["-c", "pass"]}
+    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(_IMPORTS):
+        for name, words in commands.items() if number % 2 else reversed(commands.items()):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-I", *words], stdout=subprocess.DEVNULL, check=True)
+            seconds[name].append(time.perf_counter() - started)
+    difference = statistics.median(a - b for a, b in zip(seconds["help"], seconds["bare"], strict=True))
+    return [Figure("help", "kubernaut-client --help over a bare interpreter", difference * 1e3, "ms", 80)]
+
+
+CASES["help"] = help_cost
+
+
 @contextmanager
 def server_of(body: bytes) -> Generator[str, None, None]:
     """The URL of a server, in a process of its own, that answers every request with that JSON.

@@ -313,11 +313,7 @@ def republished(
     row: StoredWorkflow, version: str, content: str | None, version_notes: str | None, latest: str
 ) -> dict[str, Any]:
     """The request body that stores a row's workflow again under another version."""
-    known = {*limits.REMEDIATION_WORKFLOW.required, *limits.REMEDIATION_WORKFLOW.optional}
-    members = {name: value for name, value in row.to_dict().items() if name in known}
-    members["labels"] = {name: members["labels"].get(name) for name in limits.MANDATORY_LABELS.required}
-    found: dict[str, Any] = members.get("detected_labels") or {}
-    members["detected_labels"] = {name: found[name] for name in limits.DETECTED_LABELS.optional if name in found}
+    members = limits.REMEDIATION_WORKFLOW.known(row.to_dict())
     members |= {"version": version, "status": "active", "previous_version": latest}
     members["version_notes"], members["change_summary"] = version_notes, None
     if content is not None and content != row.content:

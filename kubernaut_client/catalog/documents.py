@@ -43,9 +43,15 @@ _FIELDS = {
 # A payload that has these is complete: nothing is derived for it, not even what it leaves out.
 _DERIVED = ("workflow_name", "version", "name", "description", "labels", "execution_engine")
 
-# How a finding of the limits begins, and what the types it goes on with are called in a file.
-_NOT_A_STRING = "must be a string, not "
-_KINDS = {"int": "the number", "float": "the number", "bool": "the boolean", "list": "a list", "dict": "a mapping"}
+# What the limits call a type, and what that is called in a file.
+_KINDS = {
+    "str": "text",
+    "int": "the number",
+    "float": "the number",
+    "bool": "the boolean",
+    "list": "a list",
+    "dict": "a mapping",
+}
 
 
 @dataclass(slots=True)
@@ -110,12 +116,14 @@ def read_document(document: Document, attached: ContentFile | None = None) -> Dr
 
 def _of_another_kind(document: Document) -> CatalogProblem:
     value = document.value
-    what = kind_of(value)
     if not isinstance(value, Mapping):
-        return document.problem("", f"must be a WorkflowSchema document or a create payload, not {what}")
+        return document.problem("", f"must be a WorkflowSchema document or a create payload, not {kind_of(value)}")
     members = cast("Mapping[str, object]", value)
     if "kind" in members:
-        return document.problem("kind", f"must be {KIND}, not {shown(members['kind'])}")
+        kind = members["kind"]
+        return document.problem(
+            "kind", f"must be {KIND}, not {shown(kind) if isinstance(kind, str) else kind_of(kind)}"
+        )
     if "apiVersion" in members or "metadata" in members:
         return document.problem("kind", f"is missing: must be {KIND}")
     return document.problem("", f"is neither a document with kind: {KIND} nor a create payload with workflow_name")
@@ -159,7 +167,7 @@ def _with_choices(path: str, reason: str) -> str:
 def _unorderable(draft: Draft) -> Iterator[CatalogProblem]:
     version = cast("dict[str, str]", draft.payload)["version"]
     if version_key(version) is None:
-        reason = f"{shown(version)} can't be ordered (1.2.3 can): of its versions the one stored last is the latest"
+        reason = f"{shown(version)} can't be ordered (1.2.3 can): the version stored last is the latest"
         yield draft.document.problem(draft.version_field, reason)
 
 
@@ -175,6 +183,7 @@ class _Schema:
         self.document = document
         self.root = cast("dict[str, object]", document.value)
         self.problems: list[CatalogProblem] = []
+        self._reported: set[str] = set()
 
     def members(self) -> dict[str, Any]:
         """The request body; what is missing or of the wrong kind in the document is missing here."""
@@ -302,7 +311,7 @@ class _Schema:
             self._wrong_text(where, value)
         elif key in holder:
             self._add(where, "is empty: must be text")
-        elif required and path not in {problem.field for problem in self.problems}:
+        elif required and path not in self._reported:
             self._add(where, _with_choices(where, "is missing"))
         return None
 
@@ -315,6 +324,7 @@ class _Schema:
         self._add(path, f"must be {wanted}, not {found}")
 
     def _add(self, path: str, reason: str) -> None:
+        self._reported.add(path)
         self.problems.append(self.document.problem(path, reason))
 
 
@@ -337,14 +347,23 @@ class _Payload:
         reported = {problem.field or "" for problem in self.draft.problems}
         for path, reason in findings.found:
             if schema is None or self._gives(path):
-                if not (self.names_file and path in ("content", "content_hash") and not self.attached):
-                    self._add(path, _reworded(self.document, path, reason))
+                if not self._follows(path, reason, members):
+                    self._add(path, self._reworded(path, reason))
             elif problem := _derived_problem(schema.document, path, reason, reported):
                 self.draft.problems.append(problem)
         self._check_dates(self.given, "")
         if not self.draft.problems and not (self.names_file and not self.attached):
             self.draft.payload = cast("dict[str, Any]", clean)
             self.draft.warnings += [*_unorderable(self.draft), *self._other_hash(members)]
+
+    def _follows(self, path: str, reason: str, members: Mapping[str, Any]) -> bool:
+        """Whether a finding only follows from another problem: a content that is missing or can't be read."""
+        if path in ("content", "content_hash") and self.names_file and not self.attached:
+            return True
+        if reason != "is missing":
+            return False
+        unread = self.attached is not None and bool(self.attached.problems)
+        return unread or (path == "content_hash" and type(members.get("content")) is not str)
 
     def _members(self, schema: _Schema | None) -> dict[str, Any]:
         members: dict[str, Any] = {}
@@ -411,6 +430,22 @@ class _Payload:
             reason = "is not the SHA-256 of the content; it is kept, as the service never compares it"
             yield self.document.problem("content_hash", reason)
 
+    def _reworded(self, path: str, reason: str) -> str:
+        """A finding in words of a file: what JSON and YAML call a value, and the names that would be right."""
+        wanted, _, found = reason.rpartition(", not ")
+        if found in _KINDS and self.document.places:
+            place = self.document.places.get(path)
+            raw = one_line(place.raw, 40) if place else ""
+            wanted = "must be text" if wanted == "must be a string" else wanted
+            remedy = ": quote it" if raw and wanted == "must be text" else ""
+            return f"{wanted}, not {_KINDS[found]}{f' {raw}' if raw else ''}{remedy}"
+        if reason.startswith("is not a field of "):
+            holder, _, name = path.rpartition(".")
+            known: Sequence[str] = _MEMBERS if not holder else _LABELS if holder == "labels" else ()
+            close = get_close_matches(name, known, 1) if len(name) < 50 and len(self.draft.problems) < 20 else []
+            return f"is not a member of a create payload{f': did you mean {close[0]}?' if close else ''}"
+        return _with_choices(path, reason)
+
     def _add(self, path: str, reason: str) -> None:
         self.draft.problems.append(self.document.problem(path, reason))
 
@@ -420,24 +455,6 @@ def _not_text(document: Document, path: str, value: object) -> str:
     kind = kind_of(value, place.raw if place else "")
     remedy = "" if value is None or isinstance(value, dict | list) else ": quote it"
     return f"must be text, not {kind}{remedy}"
-
-
-def _reworded(document: Document, path: str, reason: str) -> str:
-    """A finding in words of a file: what JSON and YAML call a value, and the names that would be right."""
-    place = document.places.get(path)
-    if place is not None and reason.startswith(_NOT_A_STRING):
-        kind = _KINDS.get(reason.removeprefix(_NOT_A_STRING), "a value")
-        return (
-            f"must be text, not {kind} {one_line(place.raw, 40)}: quote it"
-            if place.raw
-            else f"must be text, not {kind}"
-        )
-    if reason.startswith("is not a field of "):
-        holder, _, name = path.rpartition(".")
-        known: Sequence[str] = _MEMBERS if not holder else _LABELS if holder == "labels" else ()
-        close = get_close_matches(one_line(name), known, 1)
-        return f"is not a member of a create payload{f': did you mean {close[0]}?' if close else ''}"
-    return _with_choices(path, reason)
 
 
 def _readable(name: str) -> str:

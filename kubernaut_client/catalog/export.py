@@ -101,11 +101,8 @@ class _Kept:
         have = limits.as_mapping(row, "row", findings)
         findings.raise_first()
         table = limits.REMEDIATION_WORKFLOW
-        members, left_out = _known(have or {}, table)
-        for name, labels in (("labels", limits.MANDATORY_LABELS), ("detected_labels", limits.DETECTED_LABELS)):
-            if isinstance(members.get(name), Mapping):
-                members[name], unknown = _known(members[name], labels)
-                left_out += [f"{name}.{key}" for key in unknown]
+        members = table.known(have or {})
+        left_out = list(_others(have or {}, members, table))
         for name in ("custom_labels", "detected_labels"):
             if members.get(name) == {}:
                 del members[name]
@@ -113,11 +110,15 @@ class _Kept:
         return cls(clean, findings.found, left_out)
 
 
-def _known(members: Mapping[str, Any], table: limits.Table) -> tuple[dict[str, Any], list[str]]:
-    """The members that a table lists, in its order, and the names of others that hold something."""
-    names = (*table.required, *table.optional)
-    others = [key for key, value in members.items() if key not in (*names, *table.ignored) and value]
-    return {name: members[name] for name in names if name in members}, others
+def _others(have: Mapping[str, Any], members: Mapping[str, Any], table: limits.Table) -> Iterator[str]:
+    """The names of what a row holds and a create doesn't take; what the service sets itself isn't counted."""
+    for name, value in have.items():
+        if name not in members:
+            if value and name not in table.ignored:
+                yield name
+        elif isinstance(value, Mapping) and name in ("labels", "detected_labels"):
+            inner = cast("Mapping[str, Any]", value)
+            yield from (f"{name}.{key}" for key, item in inner.items() if item and key not in members[name])
 
 
 def _oldest_first(rows: list[StoredWorkflow]) -> list[StoredWorkflow]:

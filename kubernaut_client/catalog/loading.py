@@ -180,6 +180,9 @@ class _Loader:
     # Reading
 
     def _read_path(self, path: str) -> None:
+        if not path:
+            self._refuse("''", "is no path")
+            return
         try:
             mode = os.stat(path).st_mode
         except (OSError, ValueError) as error:
@@ -299,8 +302,9 @@ class _Loader:
         for given in self._inputs:
             for document in given.payloads() if given.path else ():
                 name = cast("Mapping[str, object]", document.value).get("content_file")
-                if isinstance(name, str) and "\0" not in name:
-                    found.add(os.path.realpath(os.path.join(os.path.dirname(cast("str", given.path)), name)))
+                real = _beside(cast("str", given.path), name) if isinstance(name, str) else None
+                if real:
+                    found.add(real)
         return found
 
     def _attachment(self, given: _Input, document: Document) -> ContentFile | None:
@@ -333,15 +337,23 @@ def _bad_name(given: _Input, name: object) -> str:
         return f"must be text, not {type(name).__name__}"
     if given.path is None:
         return "needs a payload that is in a file: give content instead"
-    if not name or "\0" in name or os.path.isabs(name):
+    real = None if os.path.isabs(name) else _beside(given.path, name)
+    if not real:
         return f"must be a path relative to this file, not {shown(name)}"
-    directory = os.path.realpath(os.path.dirname(given.path))
-    real = os.path.realpath(os.path.join(directory, name))
     if real == os.path.realpath(given.path):
         return "names the file that it is in"
+    directory = os.path.realpath(os.path.dirname(given.path))
     if os.path.commonpath([directory, real]) != directory:
         return f"must stay in the directory of this file, {shown(name)} leaves it"
     return ""
+
+
+def _beside(path: str, name: str) -> str | None:
+    """The real path of a file that is named relative to another; None for what is no path."""
+    try:
+        return os.path.realpath(os.path.join(os.path.dirname(path), name)) if name else None
+    except (OSError, ValueError):
+        return None
 
 
 def _text(path: str, file: str) -> Text:

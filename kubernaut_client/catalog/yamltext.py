@@ -18,7 +18,6 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.events import (
     AliasEvent,
-    DocumentEndEvent,
     DocumentStartEvent,
     Event,
     MappingEndEvent,
@@ -38,6 +37,8 @@ DEPTH_LIMIT = 100
 """Levels of lists and mappings."""
 ALIAS_LIMIT = 2**20
 """What all aliases of a document may stand for, in characters of scalars and numbers of nodes."""
+PATH_LIMIT = 1000
+"""Characters of a path in a message."""
 
 # libyaml where PyYAML was built with it, which is several times as fast.
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -47,6 +48,23 @@ _SCALARS = frozenset(_CORE + name for name in ("str", "int", "float", "bool", "n
 _COLLECTIONS = {SequenceStartEvent: _CORE + "seq", MappingStartEvent: _CORE + "map"}
 # What YAML 1.1 doesn't take as a character of its text; U+FEFF is a byte order mark left by joining files.
 _UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNCLOSED = "found unexpected end of stream"
+# What PyYAML's two parsers say, each in its words, and what is meant.
+_SYNTAX = (
+    ("mapping values are not allowed", "no ':' may stand here: indent it as its neighbours, or quote the text"),
+    ("could not find expected ':'", "a ':' is missing after a key"),
+    (_UNCLOSED, "a quote that is opened here isn't closed"),
+    ("',' or ']'", "a list in brackets lacks ',' or ']'"),
+    ("',' or '}'", "a mapping in braces lacks ',' or '}'"),
+    ("node content", "a value is missing"),
+    ("incompatible YAML", "it asks for another version than YAML 1"),
+    ("<block end>", "the indentation doesn't fit what stands before"),
+    ("did not find expected key", "the indentation doesn't fit what stands before"),
+    ("did not find expected '-'", "the indentation doesn't fit what stands before"),
+    ("cannot start any token", "no value can start with this character: quote it"),
+    ("found unexpected document", "a marker of a document stands inside a value"),
+    ("<document start>", "a document must start with '---' here"),
+)
 _REST_OF_MARKER = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)|[ \t]+")
 _JSON_BLANK = re.compile(r"[ \t\n\r]*")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -81,7 +99,7 @@ class Source:
     line: int
 
     def __str__(self) -> str:
-        return f"{one_line(self.file)}:{self.line}"
+        return f"{one_line(self.file, PATH_LIMIT)}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +118,9 @@ class CatalogProblem:
     reason: str
 
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (one_line(self.file), self.line, self.column) if part is not None)
+        place = ":".join(
+            str(part) for part in (one_line(self.file, PATH_LIMIT), self.line, self.column) if part is not None
+        )
         return ": ".join(part for part in (place, one_line(self.field or ""), self.reason) if part)
 
 
@@ -319,22 +339,25 @@ class _YamlReader(_Places):
             raise self.stop(match.start(), None, f"{what} is not allowed here: remove it")
 
     def _syntax(self, error: yaml.MarkedYAMLError) -> None:
+        said = error.problem or error.context or ""
+        what = next((words for known, words in _SYNTAX if known in said), one_line(said, 200))
         mark = error.problem_mark or error.context_mark
+        if said == _UNCLOSED and error.context_mark:
+            mark = error.context_mark
         index = min(mark.index, len(self.text.text)) if mark is not None else self._end
         line = self.text.line_at(index)
         indent = line[: len(line) - len(line.lstrip())]
         if "\t" in indent:
-            place = self.text.place(index)
-            tab = index - place.column + 1 + indent.index("\t")
+            tab = index - self.text.place(index).column + 1 + indent.index("\t")
             self.fault(tab, None, "a tab can't indent YAML: use spaces")
         else:
-            self.fault(index, None, f"is not YAML: {one_line(str(error.problem or error.context), 200)}")
+            self.fault(index, None, f"is not YAML: {what}")
 
     def _stream(self) -> None:
         empty = 0
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
-                start = self._after_marker(_end(event)) if event.explicit else self._end
+                start = self._after_marker(_end(event)) if event.explicit else 0
                 empty += self._document(start)
         if not self.reading.documents and not self.reading.problems and not empty:
             raise _unreadable(self.text.file, "holds no document, only comments")
@@ -354,8 +377,7 @@ class _YamlReader(_Places):
             self.note("", begin)
             value, _ = self._value(root, "", 0)
         end = next(self._events)
-        assert isinstance(end, DocumentEndEvent)
-        self._end = self._after_marker(_end(end)) if end.explicit else _start(end)
+        self._end = _start(end)
         if not empty and not isinstance(root, SequenceStartEvent):
             self.finish(value, ended(self.text.text[start : _start(end)]), start)
         return empty
@@ -555,7 +577,7 @@ class _JsonReader(_Places):
 
     def _root(self) -> None:
         start = self._blank(0)
-        if self._source[start] == "[":
+        if self._peek(start) == "[":
             self._list(start)
             return
         self.note("", start)
@@ -568,7 +590,7 @@ class _JsonReader(_Places):
         count = 0
         end = start
         for index in self._items(start, "]"):
-            if self._source[index] == "]":
+            if self._peek(index) == "]":
                 end = index + 1
                 break
             count += 1

@@ -68,14 +68,16 @@ class Command(_WithCommonOptions):
 
     def _run(self, ctx: click.Context, settings: Settings) -> int:
         assert self.callback is not None
+        written = False
         try:
             result = ctx.invoke(self.callback, settings, **ctx.params)
             assert isinstance(result, Result)
+            written = result.facts.written
             return finished(settings, result)
         except click.exceptions.Exit:
             raise
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - told, never shown as a traceback
-            return tell(settings.output, error, settings.command, verbose=settings.verbose)
+            return tell(settings.output, error, settings.command, verbose=settings.verbose, written=written)
 
 
 class Group(_WithCommonOptions, click.Group):

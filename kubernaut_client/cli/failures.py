@@ -60,18 +60,21 @@ class Failure:
         output.error(self.message)
 
 
-def tell(output: Output, error: BaseException, command: str | None = None, *, verbose: int = 0) -> int:
+def tell(
+    output: Output, error: BaseException, command: str | None = None, *, verbose: int = 0, written: bool = False
+) -> int:
     """Tell a failure: its lines on stderr and, with `--output json`, a document; the exit code of the run."""
     failure = describe(error, output.base_url)
+    code = exit_code(failure.facts | Facts(written=written))
     if verbose > 1 and not failure.expected:
         import traceback
 
         for line in "".join(traceback.format_exception(error)).rstrip("\n").split("\n"):
             output.note(line)
     if output.json:
-        output.document({"error": failure.document()}, command=command, code=failure.code)
+        output.document({"error": failure.document()}, command=command, code=code)
     failure.show(output)
-    return handed_over(output, failure.code)
+    return handed_over(output, code, written=written)
 
 
 def handed_over(output: Output, code: int, *, written: bool = False) -> int:

@@ -25,6 +25,11 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "validate": Entry("Catalog", "validate:validate", "Check catalog files, without any service."),
+    "plan": Entry("Catalog", "plan:plan", "Show what an apply would create, and what differs."),
+    "apply": Entry("Catalog", "apply:apply", "Create what the files have and the service hasn't."),
+    "export": Entry("Catalog", "export:export", "Write every stored version to files."),
+    "workflows": Entry("Catalog", "workflows:workflows", "Look at stored workflows, change their status, go back."),
     "health": Entry("Service", "health:health", "Show whether the service and its database are well."),
     "wait": Entry("Service", "wait:wait", "Wait until the service takes requests."),
     "config": Entry("Service", "config:config", "Show the configuration in use, and where it comes from."),

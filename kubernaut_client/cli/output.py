@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from .text import Part, Style, Styled, printable, table, width_of
+from .text import Part, Style, Styled, printable, table_lines, width_of, wrapped
 
 if TYPE_CHECKING:
     from .progress import Progress
@@ -55,12 +55,33 @@ class Output:
         for line in text.split("\n"):
             self.line(Styled(line, style) if style else line)
 
-    def table(self, head: Sequence[str], rows: Iterable[Sequence[Part]]) -> None:
-        """A table on stdout that fits the terminal; in a pipe or file nothing is cut."""
+    def paragraph(self, text: str, style: Style | None = None) -> None:
+        """Sentences on stdout, broken between words on a terminal."""
+        for line in wrapped(printable(text), self.width):
+            self.line(Styled(line, style) if style else line)
+
+    def exactly(self, text: str) -> None:
+        """A text as it is, in UTF-8 and without a line feed more, for a file or a pipe; escaped lines on a terminal."""
+        if is_terminal(sys.stdout):
+            self.block(text.removesuffix("\n"))
+        elif not self.json:
+            self._write_bytes(text.encode("utf-8", "backslashreplace"))
+
+    def table(self, head: Sequence[str], rows: Iterable[Sequence[Part]], *, sample: int | None = None) -> None:
+        """A table on stdout that fits the terminal; in a pipe or file nothing is cut.
+
+        With `sample` rows are printed as they come, in columns as wide as the first so many need; when nobody reads
+        them any more, no further row is taken.
+        """
         # Escaped for the encoding first, so that the columns are as wide as what is shown.
-        shown = [[_harmless(sys.stdout, part) for part in row] for row in rows]
-        for parts in table(head, shown, self.width, _ellipsis(sys.stdout)):
+        shown = ([_harmless(sys.stdout, part) for part in row] for row in rows)
+        lines = table_lines(head, shown, self.width, _ellipsis(sys.stdout), sample=sample)
+        for count, parts in enumerate(lines, 1):
             self.line(*parts)
+            if sample and count % sample == 0:
+                self.flush()
+            if self._stdout_error is not None:
+                return
 
     def fields(self, pairs: Iterable[tuple[str, Part]]) -> None:
         """Names and values on stdout, one pair a line, the values below each other."""
@@ -143,6 +164,19 @@ class Output:
             sys.stdout.write(text)
         except OSError as error:
             self._give_up_stdout(error)
+
+    def _write_bytes(self, data: bytes) -> None:
+        buffer = getattr(sys.stdout, "buffer", None)
+        if buffer is None:
+            # A stream that takes text only, as a test's.
+            self._write_stdout(data.decode())
+            return
+        self.flush()
+        if self._stdout_error is None:
+            try:
+                buffer.write(data)
+            except OSError as error:
+                self._give_up_stdout(error)
 
     def _give_up_stdout(self, error: OSError) -> None:
         """Send what is still buffered nowhere, or the interpreter would complain about it when it ends."""

@@ -6,7 +6,8 @@ Pure functions; colours and streams are in `output`.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
@@ -59,6 +60,20 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
     return "".join(kept) + ellipsis
 
 
+def wrapped(text: str, width: int | None) -> list[str]:
+    """A printable text as lines of so many columns, broken between words; a longer word has a line of its own."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}"
+        if not lines[-1]:
+            lines[-1] = word
+        elif width is None or width_of(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def table(
     head: Sequence[str], rows: Iterable[Sequence[Part]], width: int | None, ellipsis: str = "…"
 ) -> list[list[Part]]:
@@ -67,11 +82,28 @@ def table(
     Columns that are too wide share what the others leave. An empty cell is shown as "-", so that a line always has as
     many words as its table has columns with plain words in them. No line ends with a space.
     """
+    return list(table_lines(head, rows, width, ellipsis))
+
+
+def table_lines(
+    head: Sequence[str],
+    rows: Iterable[Sequence[Part]],
+    width: int | None,
+    ellipsis: str = "…",
+    *,
+    sample: int | None = None,
+) -> Iterator[list[Part]]:
+    """The lines of a table one by one. The columns are as wide as the first `sample` rows need; all rows if None.
+
+    A later cell that is wider is cut on a terminal, and moves what is behind it elsewhere.
+    """
+    waiting = iter(rows)
     lines: list[list[Styled | _Plain]] = [[Styled(name, "bold") for name in head]]
-    lines += ([_cell(part) for part in row] for row in rows)
+    lines += ([_cell(part) for part in row] for row in islice(waiting, sample))
     natural = [max(width_of(line[index].text) for line in lines) for index in range(len(head))]
     widths = natural if width is None else shared(natural, width - _GAP * (len(head) - 1))
-    return [_line(line, widths, None if width is None else ellipsis) for line in lines]
+    for line in chain(lines, ([_cell(part) for part in row] for row in waiting)):
+        yield _line(line, widths, None if width is None else ellipsis)
 
 
 def shared(natural: Sequence[int], available: int) -> list[int]:
@@ -105,7 +137,7 @@ def _line(cells: Sequence[Styled | _Plain], widths: Sequence[int], ellipsis: str
         text = cell.text if ellipsis is None else cut(cell.text, width, ellipsis)
         parts.append(Styled(text, cell.style) if isinstance(cell, Styled) else text)
         if index < len(cells) - 1:
-            parts.append(" " * (width - width_of(text) + _GAP))
+            parts.append(" " * (max(width - width_of(text), 0) + _GAP))
     return parts
 
 

@@ -461,3 +461,25 @@ async def test_cancelled_and_run_again(emulator: Emulator) -> None:
         report = await client.workflows.bootstrap(given)
         report.raise_for_errors(strict=True)
     assert len(emulator.rows("remediation_workflow_catalog")) == 6
+
+
+def test_a_thousand_twice(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    given = [workflow(f"w{number}") for number in range(1000)]
+    report = client.workflows.bootstrap(given).raise_for_errors()
+    assert len(report.created) == len(emulator.writes) == 1000
+    emulator.clear_requests()
+    report = client.workflows.bootstrap(given).raise_for_errors(strict=True)
+    assert len(report.unchanged) == 1000
+    assert emulator.writes == ()
+    assert len(emulator.requests) <= 11
+
+
+def test_what_was_ours_is_ours_although_it_could_not_be_looked_at_at_once(emulator: Emulator) -> None:
+    """The answer is lost, the repeat meets a 409, the look at the name fails: a walk shows the row that we stored."""
+    emulator.fault("createWorkflow", drop="after")
+    emulator.fault("listWorkflowVersions", status=500, body={"title": "x"}, count=1)
+    with opened("sync", emulator.url, retry=QUICK) as client:
+        report = client.workflows.bootstrap([workflow("a"), workflow("b")]).raise_for_errors()
+    assert sorted(str(row.by) for row in report) == ["recovered", "us"]
+    assert len(emulator.rows("remediation_workflow_catalog")) == 2

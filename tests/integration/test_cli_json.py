@@ -6,19 +6,64 @@ A new command adds a section there, and a function to `SCENARIOS` here that runs
 import json
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubernaut_client.emulator import Emulator
+from tests.integration import workflow_documents
+from tests.integration.cli_catalog import every_action, schema, write
 from tests.unit.cli.keys import EVERY, differences, documented
 from tests.unit.cli.test_group import all_commands
 from tests.unit.cli.tools import COMMAND, PATIENCE, call, nobody, piped
+from tests.workflows import workflow
 
 pytestmark = pytest.mark.emulator
 
 Documents = Iterator[dict[str, Any]]
+ODD = "d" * 501  # a description that is a warning
+
+
+def validate(emulator: Emulator) -> Documents:
+    with tempfile.TemporaryDirectory() as place:
+        base = write(Path(place, "base"), schema("a"), schema("b", "2.0.0"), schema("gone"))
+        odd = write(Path(place, "odd"), schema("a", description=ODD), schema("b"), workflow("c", content_hash="0" * 64))
+        bad = write(Path(place, "bad"), "kind: WorkflowSchema\n", "\t")
+        yield call("validate", str(base), "-ojson").document
+        yield call("validate", str(odd), "--base", str(base), "-ojson").document
+        yield call("validate", str(bad), "-ojson").document
+
+
+def plan(emulator: Emulator) -> Documents:
+    with tempfile.TemporaryDirectory() as place:
+        odd = write(Path(place, "odd"), schema("a", description=ODD), workflow("c", content_hash="0" * 64))
+        yield call("plan", str(odd), "--url", emulator.url, "-ojson").document
+        files = every_action(emulator, Path(place, "files"))
+        yield call("plan", str(files), "--url", emulator.url, "-ojson").document
+        yield call("plan", str(files), "-ojson").document
+        with nobody() as url:
+            yield call("plan", str(files), "--url", url, "--attempts", "1", "-ojson").document
+
+
+def apply(emulator: Emulator) -> Documents:
+    with tempfile.TemporaryDirectory() as place:
+        odd = write(Path(place, "odd"), schema("a", description=ODD), workflow("c", content_hash="0" * 64))
+        emulator.fault("createWorkflow", status=400, body={"title": "x"})
+        yield call("apply", str(odd), "--url", emulator.url, "-ojson").document
+        files = every_action(emulator, Path(place, "files"))
+        yield call("apply", str(files), "--url", emulator.url, "--on-drift", "fail", "-ojson").document
+        yield call("apply", str(files), "--url", emulator.url, "-ojson").document
+        yield call("apply", str(Path(place, "nothing")), "-ojson").document
+
+
+def export(emulator: Emulator) -> Documents:
+    with tempfile.TemporaryDirectory() as place:
+        every_action(emulator, Path(place, "files"))
+        yield call("export", str(Path(place, "export")), "--url", emulator.url, "-ojson").document
+        yield call("export", str(Path(place, "export")), "--url", emulator.url, "-ojson").document
 
 
 def config(emulator: Emulator) -> Documents:
@@ -60,10 +105,15 @@ def run_emulator(emulator: Emulator) -> Documents:
 
 
 SCENARIOS: dict[str, Callable[[Emulator], Documents]] = {
+    "validate": validate,
+    "plan": plan,
+    "apply": apply,
+    "export": export,
     "config": config,
     "health": health,
     "wait": wait,
     "emulator": run_emulator,
+    **workflow_documents.SCENARIOS,
 }
 
 

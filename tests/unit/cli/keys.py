@@ -37,16 +37,19 @@ def keys_of(documents: Iterable[dict[str, Any]]) -> Keys:
 
 
 def differences(command: str, documents: Iterable[dict[str, Any]]) -> list[str]:
-    """What the documents of a command and the page don't agree on; `error` may be absent."""
+    """What the documents of a command and the page don't agree on; `error` may be absent, and a `map` has any keys."""
     page = documented()
     common, own = page[EVERY], page.get(command, {})
-    seen = keys_of(documents)
+    maps = tuple(f"{path}." for path, kinds in own.items() if "map" in kinds)
+    seen = {path: kinds for path, kinds in keys_of(documents).items() if not path.startswith(maps)}
     found = [f"{path} is in no table" for path in seen if path not in common and path not in own]
     found += [f"{path} was never seen" for path in own if path not in seen]
     for path, kinds in seen.items():
         allowed = own.get(path) or common.get(path) or kinds
         if "number" in allowed:
             allowed = allowed | {"integer"}
+        if "map" in allowed:
+            allowed = allowed | {"object"}
         if kinds - allowed:
             found.append(f"{path} is {sorted(kinds)}, listed as {sorted(allowed)}")
     return sorted(found)

@@ -97,6 +97,14 @@ def test_a_failure_told_after_the_result(run: Callable[..., Ran]) -> None:
     assert ran.document["error"]["type"] == "Interrupted"
 
 
+def test_interrupted_while_it_shows_what_was_written(run: Callable[..., Ran]) -> None:
+    def show(output: Output) -> None:
+        raise KeyboardInterrupt
+
+    ran = run(lambda settings: Result(keys={}, facts=Facts(written=True), show=show))
+    assert ran == Ran(5, "", "Error: interrupted\n")
+
+
 class Problem:
     file, line, column, field, reason = "a.yaml", 3, None, "labels", f"must not be {HOSTILE}"
 
