@@ -33,7 +33,7 @@ TABLES: Final[dict[str, LiteralString]] = {
 _EMPTY: Final = "; ".join(f"DELETE FROM {table}" for table in TABLES).encode()  # noqa: S608  # names of our own
 UNIQUE_VIOLATION: Final = "23505"
 _ATTACHED: Final[LiteralString] = (
-    "SELECT FROM pg_inherits WHERE inhparent = 'audit_events'::regclass AND inhrelid = to_regclass(%s)"
+    "SELECT true FROM pg_inherits WHERE inhparent = 'audit_events'::regclass AND inhrelid = to_regclass(%s)"
 )
 _SIZE: Final = 10  # the service has 25; more than this gains nothing on a small machine
 _CONNECT_SECONDS: Final = 5

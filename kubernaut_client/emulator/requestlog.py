@@ -55,6 +55,10 @@ class Entry:
         self.record: RequestRecord = record
         self._start = time.perf_counter()
 
+    def meets(self, fault: str) -> None:
+        """Note what is to go wrong with it."""
+        self.record = replace(self.record, fault=fault)
+
     def finish(self, status: int | None) -> None:
         """Note how the request ended."""
         self.record = replace(self.record, status=status, seconds=time.perf_counter() - self._start)
@@ -68,9 +72,7 @@ class RequestLog:
         self._count = 0
         self._lock = threading.Lock()
 
-    def add(
-        self, method: str, path: str, operation: str | None, fault: str | None, headers: Mapping[str, str], body: bytes
-    ) -> Entry:
+    def add(self, method: str, path: str, operation: str | None, headers: Mapping[str, str], body: bytes) -> Entry:
         """Log a request that has arrived."""
         with self._lock:
             self._count += 1
@@ -80,7 +82,7 @@ class RequestLog:
                 path=path,
                 operation=operation,
                 status=None,
-                fault=fault,
+                fault=None,
                 request_id=headers.get("x-request-id"),
                 headers=headers,
                 body=body,
