@@ -200,17 +200,9 @@ class Emulator:
     def dead_letters(self) -> tuple[DeadLetter, ...]:
         """What was answered with 202 and waits in the service's Redis, notifications before events.
 
-        Nothing takes it from there but `drain_dead_letters` and a graceful shutdown.
+        Nothing takes it from there but `shutdown`, which tries each once and then deletes it, stored or not.
         """
         return self._running_instance().dead_letters.entries()
-
-    def drain_dead_letters(self) -> int:
-        """Do what the service does when it stops in good order: try each dead letter once, then delete it anyway.
-
-        Returns:
-            How many were stored. While Redis is down, none is touched.
-        """
-        return self._call(self._running_instance().drain())
 
     def flush_self_audit(self) -> int:
         """Write the audit events of searches that wait, now and not within a second; return how many were stored."""
