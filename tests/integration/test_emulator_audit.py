@@ -105,6 +105,17 @@ def test_event_data_goes_through_go(emulator: Emulator, sent: str, shown: str) -
     assert f'"event_data":{shown}}}' in answer.body.decode()
 
 
+@pytest.mark.parametrize("text", ['{"a":' * 800 + "1" + "}" * 800, '{"a":' + "[" * 800 + "]" * 800 + "}"])
+def test_event_data_of_any_depth(emulator: Emulator, text: str) -> None:
+    assert call(emulator, "POST", EVENTS, raw_event(event_data=text)).status == 201
+    assert f'"event_data":{text}}}' in call(emulator, "GET", EVENTS).body.decode()
+
+
+def test_null_by_another_case_of_the_name(emulator: Emulator) -> None:
+    assert call(emulator, "POST", EVENTS, raw_event(EVENT_DATA="null")).status == 201
+    assert query(emulator)[0]["event_data"] is None
+
+
 @pytest.mark.parametrize(
     "members",
     [
