@@ -168,6 +168,18 @@ def test_timestamp_out_of_bounds(emulator: Emulator, ago: timedelta, slug: str, 
     assert emulator.rows(TABLE) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("0000-01-01T00:00:00Z", "too old (must be within 7 days, age: 2562047h47m16.854775807s)"),
+        ("1600-02-29T00:00:00Z", "too old (must be within 7 days, age: 2562047h47m16.854775807s)"),
+        ("9999-12-31T23:59:59-23:59", "event time: 9999-12-31T23:59:59-23:59)"),
+    ],
+)
+def test_timestamp_of_another_age(emulator: Emulator, text: str, detail: str) -> None:
+    assert problem(post(emulator, event_timestamp=text))[2].endswith(detail)
+
+
 def test_future_is_told_in_whole_seconds_and_the_events_own_zone(emulator: Emulator) -> None:
     late = datetime.now(UTC) + timedelta(hours=1)
     sent = (late + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S.%f+02:00")

@@ -54,6 +54,10 @@ def test_offset_and_digits_of_sent_at_are_kept(emulator: Emulator) -> None:
     assert emulator.rows(TABLE)[0]["sent_at"].isoformat() == "2025-12-27T10:00:00.123456+00:00"
 
 
+def test_white_space_to_python_is_none_to_go(emulator: Emulator) -> None:
+    assert post(emulator, recipient="\x1c").status == 201
+
+
 def test_very_old_ones_are_fine(emulator: Emulator) -> None:
     assert post(emulator, sent_at="1970-01-01T00:00:00Z").status == 201
 
