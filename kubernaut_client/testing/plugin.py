@@ -94,17 +94,26 @@ def datastorage_client(request: pytest.FixtureRequest, datastorage_url: str) -> 
 
 
 @pytest.fixture
-def datastorage_async_client(request: pytest.FixtureRequest, datastorage_url: str) -> AsyncDataStorageClient:
+def datastorage_async_client(request: pytest.FixtureRequest, datastorage_url: str) -> Iterator[AsyncDataStorageClient]:
     """A client for asyncio; the test starts from the baseline.
 
-    Under any plugin that runs coroutines, or with `asyncio.run` under none. Its connections end with the event loop.
+    Under any plugin that runs coroutines, or with `asyncio.run` under none. It needs no closing.
     """
+    import asyncio
+
     from kubernaut_client import AsyncDataStorageClient
 
-    # No async fixture: each of the plugins that run coroutines takes others' fixtures only if it is set up so. The
-    # client closes the connections of an event loop when that one shuts its generators down.
     _start_from_baseline(request)
-    return AsyncDataStorageClient(datastorage_url)
+    loops: set[asyncio.AbstractEventLoop] = set()
+    # No async fixture: each of the plugins that run coroutines takes others' fixtures only if it is set up so.
+    client = AsyncDataStorageClient(datastorage_url, on_call=lambda _: loops.add(asyncio.get_running_loop()))
+    yield client
+    # With most event loops the connections have ended already; one that several tests share is still there.
+    for loop in loops:
+        if loop.is_running():
+            asyncio.run_coroutine_threadsafe(client.close(), loop)
+        elif not loop.is_closed():
+            loop.run_until_complete(client.close())
 
 
 @pytest.fixture
