@@ -2,10 +2,13 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -55,11 +58,18 @@ class Suite:
     def run(self, *arguments: str, cwd: Path | None = None, **variables: str) -> Outcome:
         report = self.directory / "report.xml"
         report.unlink(missing_ok=True)
-        kept = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
         # Each plugin that runs coroutines is asked for where it is tested.
         options = ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:asyncio", f"--junitxml={report}", "-ra"]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, *arguments],
+        done = self.execute([sys.executable, "-m", "pytest", *options, *arguments], cwd=cwd, **variables)
+        return Outcome(done.returncode, done.stdout, _results(report))
+
+    def execute(
+        self, command: list[str], *, cwd: Path | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run any command there; its stdout holds stderr, too."""
+        kept = {name: value for name, value in os.environ.items() if not _FOREIGN.match(name)}
+        return subprocess.run(
+            command,
             cwd=cwd or self.directory,
             env={**kept, **variables},
             stdin=subprocess.DEVNULL,
@@ -69,7 +79,6 @@ class Suite:
             timeout=PATIENCE,
             check=False,
         )
-        return Outcome(done.returncode, done.stdout, _results(report))
 
 
 def _results(report: Path) -> dict[str, tuple[str, str]]:
@@ -88,3 +97,19 @@ def suite(tmp_path: Path) -> Suite:
     names = [point.name for point in entry_points(group="pytest11")]
     assert "kubernaut_client" in names, "this environment was made before the plugin: install the tree again"
     return Suite(tmp_path)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that nobody listens on, and that nobody else can get meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A temporary directory that other users can reach, too, and short enough for the path of a socket."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+        Path(path).chmod(0o755)
+        yield Path(path)

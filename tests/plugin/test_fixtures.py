@@ -242,19 +242,19 @@ def test_three(datastorage_async_client):
     # Another event loop, the same client.
     assert asyncio.run(stored()) == []
 """
-ASYNC_HEAD = "import asyncio, pytest\nfrom kubernaut_client.testing import sample_catalog\nSAMPLE = sample_catalog()[0]\n"
+ASYNC_HEAD = (
+    "import asyncio, pytest\nfrom kubernaut_client.testing import sample_catalog\nSAMPLE = sample_catalog()[0]\n"
+)
 
 
 @pytest.mark.parametrize(
     ("options", "settings", "mark"),
     [
         (["-p", "no:asyncio"], "", "@pytest.mark.anyio"),
-        (["-p", "no:asyncio"], "anyio_mode = auto", ""),
         (["-p", "asyncio", "-p", "no:anyio"], "asyncio_mode = strict", "@pytest.mark.asyncio"),
-        (["-p", "asyncio", "-p", "no:anyio"], "asyncio_mode = auto", ""),
         (["-p", "asyncio"], "asyncio_mode = auto\nasyncio_default_test_loop_scope = session", ""),
     ],
-    ids=["anyio", "anyio auto", "asyncio", "asyncio auto", "both, one loop"],
+    ids=["anyio", "asyncio", "both, one loop"],
 )
 def test_the_async_client_under_any_plugin(suite: Suite, options: list[str], settings: str, mark: str) -> None:
     scope = "asyncio_default_fixture_loop_scope = function" if "asyncio" in options else ""
