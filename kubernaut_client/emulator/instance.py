@@ -75,7 +75,7 @@ class Instance:
             self._self_audit,
         )
         self._server = Server(service, self.faults, self.log, Control(self))
-        await self._server.start(listener)
+        self._server.start(listener)
 
     async def stop(self) -> None:
         """End all requests and connections. In a database of somebody else's, the tables go as well."""
@@ -230,7 +230,7 @@ class Instance:
             if not accepted:
                 self._server.refuse()
             elif not self._is("shut down"):
-                await self._server.accept()
+                self._server.accept()
             self.faults.note("connections refused", not accepted)
         if not accepted and seconds is not None:
             self._reopening = asyncio.create_task(self._reopen(seconds))
@@ -240,25 +240,26 @@ class Instance:
         self._reopening = None
         await self.set_connections(accepted=True)
 
-    async def shutdown(self, delay: float, deadline: float, restart_after: float | None = None) -> None:
-        """Stop the service in good order, as it does on SIGTERM, and return once it is gone, or called back.
+    async def shutdown(self, delay: float, deadline: float) -> None:
+        """Stop the service in good order, as it does on SIGTERM; return once it is gone, or called back."""
+        task = self.begin_shutdown(delay, deadline)
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
+
+    def begin_shutdown(self, delay: float, deadline: float, restart_after: float | None = None) -> asyncio.Task[None]:
+        """Begin to stop the service in good order, unless that is under way.
 
         Args:
             delay: Seconds in which readiness says no and all else goes on.
             deadline: Seconds after which requests that still run are ended.
-            restart_after: Start it again so many seconds later.
+            restart_after: Start it again so many seconds after it has gone.
         """
         if self._shutdown is None:
-            self._shutdown = asyncio.create_task(self._shut_down(delay, deadline))
-        task = self._shutdown
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
-            if restart_after is not None:
-                await asyncio.sleep(restart_after)
-                await self.restart()
+            self._shutdown = asyncio.create_task(self._shut_down(delay, deadline, restart_after))
+        return self._shutdown
 
-    async def _shut_down(self, delay: float, deadline: float) -> None:
+    async def _shut_down(self, delay: float, deadline: float, restart_after: float | None) -> None:
         assert self._service is not None and self._server is not None
         self.faults.note("shut down", True)
         self._service.shutting_down.set()
@@ -266,6 +267,9 @@ class Instance:
         self._server.refuse()
         await self._server.drain(max(deadline - delay, 0))
         await self.drain()
+        if restart_after is not None:
+            await asyncio.sleep(restart_after)
+            await self.restart()
 
     async def restart(self) -> None:
         """Start the service anew. One that still runs is killed first: its connections end without an answer."""
@@ -274,7 +278,7 @@ class Instance:
         await self._server.drain(0)
         await self._end_shutdown()
         if not self._is("connections refused"):
-            await self._server.accept()
+            self._server.accept()
 
     async def _end_shutdown(self) -> None:
         """Call a shutdown back, or start the service again after one."""
@@ -284,7 +288,7 @@ class Instance:
         self._service.shutting_down.clear()
         if self._is("shut down"):
             if not self._is("connections refused"):
-                await self._server.accept()
+                self._server.accept()
             self.faults.note("shut down", False)
 
     def _is(self, state: State) -> bool:

@@ -22,6 +22,10 @@ class Listener:
         self.socket: socket.socket = _bind(host, port)
         self.port: int = self.socket.getsockname()[1]
 
+    def get_ready(self) -> None:
+        """Allow the socket to listen although connections of the one before it may still be there."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
     def hang_up(self) -> None:
         """Stop listening. The socket is then to be closed or renewed."""
         # A forked child may hold a copy of the socket; shut down, it refuses connections there, too.
@@ -53,6 +57,8 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        # While it doesn't listen, another socket with this option on could otherwise take the port and listen there.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
         bound.setblocking(False)
     except OSError as error:
         bound.close()

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -36,6 +37,8 @@ _IDLE_SECONDS: Final = 30.0
 _READ_SECONDS: Final = 30.0
 _WRITE_SECONDS: Final = 30.0
 _LINGER_SECONDS: Final = 0.5
+_PAUSE_SECONDS: Final = 0.1
+_BACKLOG: Final = 1024
 _LARGEST_HEAD: Final = 1 << 20
 _BUFFERED_REPLY: Final = 2048  # net/http counts replies up to this size, and sends longer ones in chunks
 _SINGLE_HEADERS: Final = ("content-type", "x-request-id")  # of several the service reads the first
@@ -81,57 +84,83 @@ class Server:
         self._faults = faults
         self._log = log
         self._control = control
-        self._server: asyncio.Server | None = None
         self._listener: Listener | None = None
+        self._listening: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
         self._exchanges: set[Exchange] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
 
-    async def start(self, listener: Listener) -> None:
+    def start(self, listener: Listener) -> None:
         """Accept connections."""
         self._listener = listener
-        await self.accept()
+        self.accept()
 
-    async def accept(self) -> None:
+    # asyncio's own server is no use here: a connection that arrives in the moment of closing would hang in it.
+
+    def accept(self) -> None:
         """Listen; nothing if it does."""
         assert self._listener is not None
-        if self._server is None:
-            socket = self._listener.socket
-            self._server = await asyncio.start_server(self._serve, sock=socket, limit=1 << 18, backlog=1024)
+        if self._listening is None:
+            self._listener.get_ready()
+            self._listening = self._listener.socket
+            self._listening.listen(_BACKLOG)
+            asyncio.get_running_loop().add_reader(self._listening, self._accept, self._listening)
 
     def refuse(self) -> None:
         """Stop listening, so that connections are refused, and close those that are there.
 
         A request that is being worked on is still answered.
         """
-        if self._server is None or self._listener is None:
-            return
-        self._listener.hang_up()
-        self._server.close()
-        self._listener.renew()
-        self._server = None
-        for connection in list(self._connections):
-            connection.retire()
+        if self._listening is not None and self._listener is not None:
+            self._hang_up()
+            self._listener.renew()
+            for connection in list(self._connections):
+                connection.retire()
 
     async def drain(self, seconds: float) -> None:
         """After `refuse`: wait for the requests that are being worked on; those that take longer are ended."""
-        tasks = [connection.task for connection in self._connections]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
         self._abort()
 
     async def stop(self) -> None:
         """Close the listener, end every request that waits, let the others finish, close all connections."""
-        if self._server is not None and self._listener is not None:
-            self._listener.hang_up()
-            self._server.close()
-            self._server = None
+        self._hang_up()
         await self.settle()
-        tasks = [connection.task for connection in self._connections]
         self._abort()
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+
+    def _hang_up(self) -> None:
+        if self._listening is not None and self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listener.hang_up()
+            self._listening = None
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take what has arrived."""
+        while True:
+            try:
+                accepted, _ = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No file descriptors are left, most likely. To be told again at once would help nobody.
+                _logger.warning("no connection can be accepted: %s", error)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening)
+                loop.call_later(_PAUSE_SECONDS, self._accept_again, listening)
+                return
+            accepted.setblocking(False)
+            task = asyncio.get_running_loop().create_task(self._serve(accepted))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _accept_again(self, listening: socket.socket) -> None:
+        if listening is self._listening:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def _abort(self) -> None:
         for exchange in self._exchanges:
@@ -157,11 +186,22 @@ class Server:
             if exchange.stalled:
                 exchange.abandoned.set()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(self, reader, writer)
+    async def _serve(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=1 << 18)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted)
+        except OSError:
+            accepted.close()
+            return
+        connection = Connection(self, reader, asyncio.StreamWriter(transport, protocol, reader, loop))
         self._connections.add(connection)
         try:
-            await connection.run()
+            if self._listening is None:
+                connection.abort()
+            else:
+                await connection.run()
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             pass  # the caller went away, was too slow, or the emulator stops
         except Exception:
@@ -267,9 +307,6 @@ class Connection:
     """One connection of a caller: a loop of requests and replies."""
 
     def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.task: asyncio.Task[object] = task
         self.half_request: bool = False
         self._server = server
         self._retired = False
