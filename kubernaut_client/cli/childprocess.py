@@ -89,10 +89,9 @@ def run(words: Sequence[str], environment: Mapping[str, str], signals: Signals) 
         try:
             _await(group)
         finally:
-            # The process that leads the group is waited for last: until then its number can't be given to another.
             _end(group)
-            status = os.waitpid(group, 0)[1]
-    code = os.waitstatus_to_exitcode(status)
+    # Not before: until then the group's number can't be given to another.
+    code = os.waitstatus_to_exitcode(os.waitpid(group, 0)[1])
     return code if code >= 0 else 128 - code
 
 
