@@ -218,7 +218,7 @@ def _state(request: Request, good: str, bad: str) -> bool:
     state = _object(request.body).get("state")
     if state not in (good, bad):
         raise ValueError(f'state must be "{good}" or "{bad}", not {state!r}')
-    return state == good
+    return bool(state == good)
 
 
 def _seconds(
