@@ -5,7 +5,6 @@ Which parameters exist and what type they have is checked against the contract b
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ from typing import Final, LiteralString
 
 from psycopg.rows import TupleRow
 
-from kubernaut_client.emulator import goduration
-from kubernaut_client.emulator.auditstore import event_data_text
+from kubernaut_client.emulator import goduration, gojson
 from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.database import Database
 from kubernaut_client.emulator.gojson import Raw
@@ -159,7 +157,7 @@ def _shown(row: TupleRow) -> dict[str, object]:
         "actor_type": actor_type,
         "retention_days": 0,
         "is_sensitive": False,
-        "event_data": Raw(event_data_text(json.loads(data, parse_int=float))),
+        "event_data": Raw(gojson.encode_any(gojson.parse(data))),
     }
 
 

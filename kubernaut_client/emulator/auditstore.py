@@ -15,7 +15,6 @@ from typing import Any, Final, LiteralString
 
 from psycopg.rows import TupleRow
 
-from kubernaut_client.emulator import gojson
 from kubernaut_client.emulator.database import Database, DatabaseFailure
 from kubernaut_client.emulator.dlq import DeadLetter, DeadLetters
 from kubernaut_client.emulator.gotime import GoTime
@@ -41,7 +40,7 @@ _INSERT_NOTIFICATION: Final[LiteralString] = (
 class AuditEvent:
     """An event as the service keeps it. `namespace`, `cluster_name`, `severity` and `duration_ms` are NULL when empty.
 
-    event_data: JSON, its members sorted by name.
+    event_data: JSON, as `gojson.encode_any` writes it.
     """
 
     version: str
@@ -231,21 +230,6 @@ async def _store(database: Database, entry: DeadLetter) -> None:
         await insert_event(database, AuditEvent.from_payload(entry.payload))
     else:
         await insert_notification(database, Notification.from_payload(entry.payload))
-
-
-def event_data_text(value: object) -> str:
-    """JSON of event data as the service stores it: members sorted by name, floats in their shortest form."""
-    return gojson.encode(_sorted(value))
-
-
-def _sorted(value: object) -> object:
-    if isinstance(value, dict):
-        members: dict[str, object] = value  # pyright: ignore[reportUnknownVariableType]
-        return {name: _sorted(members[name]) for name in sorted(members)}
-    if isinstance(value, list):
-        items: list[object] = value  # pyright: ignore[reportUnknownVariableType]
-        return [_sorted(item) for item in items]
-    return value
 
 
 def _int32(number: int) -> int:

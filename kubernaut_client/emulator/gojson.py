@@ -131,6 +131,48 @@ def _append(value: object, write: Callable[[str], None]) -> None:
         raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
+def encode_any(node: Node) -> str:
+    """Return what was parsed as Go writes it after decoding it into no type in particular.
+
+    Members are sorted by name, of equal names the last one counts, and all numbers are floats. The nesting may be as
+    deep as the parser takes it, hence no recursion.
+
+    Raises:
+        ValueError: A number is too large for a float; it is the argument.
+    """
+    parts: list[str] = []
+    pending: list[Node | Raw] = [node]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Raw):
+            parts.append(item)
+        elif isinstance(item, Number):
+            value = float(item)
+            if not math.isfinite(value):
+                raise ValueError(item)
+            parts.append(encode_float(value))
+        elif isinstance(item, str):
+            parts.append(encode_string(item))
+        elif item is None or isinstance(item, bool):
+            parts.append(encode(item))
+        else:
+            pending.extend(reversed(_pieces(item)))
+    return "".join(parts)
+
+
+def _pieces(node: list[Node] | Members) -> list[Node | Raw]:
+    """An array or object as punctuation, ready to be written, and what stands between it."""
+    pieces: list[Node | Raw] = []
+    if isinstance(node, Members):
+        members = {clean(name): item for name, item in node}
+        for name in sorted(members):
+            pieces += [Raw(f"{',' if pieces else ''}{_encode_name(name)}:"), members[name]]
+        return [Raw("{"), *pieces, Raw("}")]
+    for item in node:
+        pieces += [Raw(","), item] if pieces else [item]
+    return [Raw("["), *pieces, Raw("]")]
+
+
 def encode_indented(value: JSON, indent: str) -> str:
     """Return a value as Go's encoder indents it: two spaces a level, after `indent`, with sorted keys."""
     text = json.dumps(_tidy(value), ensure_ascii=False, indent=2, sort_keys=True)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
 
-from kubernaut_client.emulator.gojson import JSON, Members, Node, Number, clean, raw_text
+from kubernaut_client.emulator.gojson import Members, Node, Number, clean, encode_any, raw_text
 from kubernaut_client.emulator.gotime import GoTime, TimeError
 
 
@@ -30,8 +30,8 @@ Scalar: TypeAlias = Literal["string", "bool", "int", "float64"]
 class Field:
     """One member of a struct.
 
-    kind: a scalar; "time" (`GoTime`); "uuid" (str, in the usual form); "raw" (compact JSON text); "any" (a value of
-        Python, all numbers floats); "strings" (list of str); "map" (dict of lists of str); or a `Struct`.
+    kind: a scalar; "time" (`GoTime`); "uuid" (str, in the usual form); "raw" (compact JSON text); "any" (JSON text
+        as `encode_any` writes it); "strings" (list of str); "map" (dict of lists of str); or a `Struct`.
     optional: a pointer in Go: None unless it was sent; otherwise it has its zero value.
     """
 
@@ -164,20 +164,12 @@ class _Decoder:
             return {clean(name): self._strings(item, path) for name, item in node}
         return self._scalar(node, kind, old, path)
 
-    def _any(self, node: Node, path: list[str]) -> JSON:
-        if isinstance(node, Number):
-            value = float(node)
-            if math.isfinite(value):
-                return value
-            self._bad_number(node, path, "float64")
-            return None
-        if isinstance(node, str):
-            return clean(node)
-        if isinstance(node, Members):
-            return {clean(name): self._any(item, path) for name, item in node}
-        if node is None or isinstance(node, bool):
-            return node
-        return [self._any(item, path) for item in node]
+    def _any(self, node: Node, path: list[str]) -> str:
+        try:
+            return encode_any(node)
+        except ValueError as failure:
+            self._bad_number(Number(failure.args[0]), path, "float64")
+            return "null"
 
     def _strings(self, node: Node, path: list[str]) -> list[str] | None:
         if node is None:

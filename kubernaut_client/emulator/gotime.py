@@ -101,7 +101,7 @@ class GoTime:
         """Its distance from 1970; negative before."""
         year, month, day = int(self.text[:4]), int(self.text[5:7]), int(self.text[8:10])
         # Python has no year 0. The calendar repeats every 400 years, of 146,097 days.
-        days = datetime.date(year + 400, month, day).toordinal() - 146_097 - _EPOCH
+        days = datetime.date(year or 400, month, day).toordinal() - (0 if year else 146_097) - _EPOCH
         hour, minute, second = int(self.text[11:13]), int(self.text[14:16]), int(self.text[17:19])
         fraction = re.match(r"\.\d+", self.text[19:])
         below = int(fraction[0][1:].ljust(9, "0")) if fraction else 0

@@ -66,9 +66,3 @@ def bad_request(detail: str) -> Reply:
 def internal_error(detail: str) -> Reply:
     """The 500 of the workflow handlers, for whatever went wrong in the database."""
     return problem(500, "internal-error", "Internal Server Error", detail)
-
-
-def not_served(operation: str) -> Reply:
-    """The answer to a route of the service that this emulator doesn't have. The service never says this."""
-    detail = f"This emulator does not serve {operation} yet; it serves the workflow routes except search, and health."
-    return problem(501, "not-implemented", "Not Implemented", detail)

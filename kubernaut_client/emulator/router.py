@@ -17,12 +17,12 @@ _AUDIT: Final = "/api/v1/audit"
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path; `handler` is None for a route that the emulator doesn't have yet."""
+    """One method of one path."""
 
     method: str | None  # None: all of them
     path: str
     operation: str
-    handler: Handler | None = None
+    handler: Handler
 
 
 # Where several paths fit a request, those with fewer placeholders come first.
@@ -78,6 +78,11 @@ def match(method: str, path: str) -> Match:
     if allowed:
         return Match(None, {}, Reply(405, headers=tuple(("Allow", name) for name in sorted(allowed))))
     return Match(None, {}, _NOT_FOUND)
+
+
+def knows(method: str, path: str) -> bool:
+    """Whether the service has this method and path; a part in braces may stand for any."""
+    return match(method, path).route is not None
 
 
 def _fit(pattern: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kubernaut_client.emulator.auditstore import AuditEvent, event_data_text, insert_batch
+from kubernaut_client.emulator import gojson
+from kubernaut_client.emulator.auditstore import AuditEvent, insert_batch
 from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.database import Database, DatabaseFailure
 from kubernaut_client.emulator.metrics import Metrics
@@ -139,7 +140,7 @@ def _search_event(request: Mapping[str, Any], response: Mapping[str, Any], secon
         event_action="search_completed",
         event_outcome="success",
         correlation_id=request.get("remediation_id") or name,
-        event_data=event_data_text(event_data),
+        event_data=gojson.encode_any(gojson.parse(gojson.encode(event_data))),
         actor_type="service",
         actor_id=_SERVICE,
         resource_type="workflow_catalog",

@@ -207,6 +207,10 @@ class Validator:
             self._compiled[key] = validator
         if validator.is_valid(value):
             return []
+        # Older releases of the library take 3.0 for no integer where null is allowed, too.
+        value = _whole(value)
+        if validator.is_valid(value):
+            return []
         found: dict[tuple[str | int, ...], list[Violation]] = {}
         for error in validator.iter_errors(value):
             path = tuple(error.instance_path)
@@ -289,6 +293,17 @@ def _parse_integer(text: str) -> int | str:
 def _quote(text: str) -> str:
     """A text in double quotes, as Go prints it."""
     return '"' + "".join(f"\\{part}" if part in '"\\' else part for part in text) + '"'
+
+
+def _whole(value: gojson.JSON) -> gojson.JSON:
+    """The same value with whole floats as integers."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value
 
 
 def _cleaned(value: gojson.JSON) -> gojson.JSON:

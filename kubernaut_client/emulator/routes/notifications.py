@@ -6,6 +6,7 @@ and states; what both take is what works.
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime
 from typing import Any, Final
@@ -45,6 +46,7 @@ _CHOICES: Final = {
     "status": ("sent", "failed", "acknowledged", "escalated"),
 }
 _AHEAD: Final = 5 * goduration.MINUTE
+_BLANK: Final = re.compile(r"[^\S\x1c-\x1f]*")  # four characters are white space to Python, but not to Go
 
 
 async def create(call: Call) -> Reply:
@@ -83,7 +85,7 @@ def _failures(members: dict[str, Any], clock: Clock) -> dict[str, str]:
     for name in _REQUIRED:
         text: str = members[name]
         length = len(text.encode())
-        if not text.strip():
+        if _BLANK.fullmatch(text):
             failures[name] = f"{name} is required"
         elif length > _LONGEST.get(name, length):
             failures[name] = f"{name} must be at most {_LONGEST[name]} characters (got {length})"

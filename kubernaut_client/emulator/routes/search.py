@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import decimal
 import re
+import time
 from collections.abc import Mapping
 from typing import Any, Final, LiteralString
 
@@ -95,6 +96,7 @@ _ANY: Final = "*"
 
 async def search(call: Call) -> Reply:
     """POST /api/v1/workflows/search."""
+    started = time.monotonic()
     try:
         request = decode(gojson.parse(gojson.decode_text(call.body)), _REQUEST)
     except (gojson.SyntaxFailure, DecodeFailure) as failure:
@@ -109,8 +111,9 @@ async def search(call: Call) -> Reply:
     except DatabaseFailure:
         return problems.internal_error("Failed to search workflows")
     workflows = [_result(row, rank) for rank, row in enumerate(rows, 1)]
-    echo = _echo(filters)
-    return json_reply({"workflows": workflows, "total_results": len(workflows), "filters": echo})
+    response = {"workflows": workflows, "total_results": len(workflows), "filters": _echo(filters)}
+    call.service.self_audit.record_search(request, response, time.monotonic() - started)
+    return json_reply(response)
 
 
 def _statement(request: Mapping[str, Any], filters: Mapping[str, Any]) -> tuple[LiteralString, list[object]]:
