@@ -17,6 +17,7 @@ from kubernaut_client import (
     InternalServerError,
     InvalidRequestError,
     Outcome,
+    ReportRow,
     RequestTimeoutError,
     ResponseDecodeError,
     RetryPolicy,
@@ -442,12 +443,12 @@ async def test_cancelled_and_run_again(emulator: Emulator) -> None:
     emulator.fault("createWorkflow", hold=20, skip=2, count=None)
     held = asyncio.Event()
 
+    def progress(done: int, total: int, row: ReportRow) -> None:
+        told.append(row)
+        held.set()
+
     async with AsyncDataStorageClient(emulator.url, retry=QUICK) as client:
-        task = asyncio.ensure_future(
-            client.workflows.bootstrap(
-                given, concurrency=2, progress=lambda done, total, row: (told.append(row), held.set())
-            )
-        )
+        task = asyncio.ensure_future(client.workflows.bootstrap(given, concurrency=2, progress=progress))
         while len(told) < 2:
             await held.wait()
             held.clear()
