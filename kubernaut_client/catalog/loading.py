@@ -96,7 +96,9 @@ class Catalog:
 
 
 def load(
-    *paths: str | os.PathLike[str] | RemediationWorkflow | Mapping[str, Any], stdin: BinaryIO | None = None
+    *paths: str | os.PathLike[str] | RemediationWorkflow | Mapping[str, Any],
+    stdin: BinaryIO | None = None,
+    allow_empty: bool = False,
 ) -> Catalog:
     """Read workflows from files, directories, standard input and Python objects, in that order.
 
@@ -111,12 +113,13 @@ def load(
     unless it has name, version, description, labels and engine itself. `status` is `active` and `content_hash` the
     SHA-256 of the content if a payload doesn't say otherwise.
 
-    The same name and version twice is one workflow if all is equal.
+    The same name and version twice is one workflow if all is equal. A directory without any catalog file is a mistake
+    unless `allow_empty`.
 
     Raises:
         CatalogError: `errors` has every problem of every file, sorted by file and line. Nothing was sent.
     """
-    loader = _Loader(stdin)
+    loader = _Loader(stdin, allow_empty)
     for number, given in enumerate(paths, 1):
         loader.add(number, given)
     return loader.catalog()
@@ -139,8 +142,9 @@ class _Input:
 class _Loader:
     """Collects what was given, then checks it as a whole: a file may belong to a payload that is read later."""
 
-    def __init__(self, stdin: BinaryIO | None) -> None:
+    def __init__(self, stdin: BinaryIO | None, allow_empty: bool) -> None:
         self._stdin = stdin
+        self._allow_empty = allow_empty
         self._inputs: list[_Input] = []
         self._problems: list[CatalogProblem] = []
         self._warnings: list[CatalogProblem] = []
@@ -220,7 +224,7 @@ class _Loader:
                 # A link to nowhere is someone else's business unless a catalog file is expected there.
                 if is_file or error.errno != errno.ENOENT:
                     self._refuse(path, _cause(path, error))
-        if before == len(self._inputs) + len(self._problems):
+        if before == len(self._inputs) + len(self._problems) and not self._allow_empty:
             self._refuse(top, f"holds no catalog file ({', '.join(SUFFIXES)})")
 
     def _read_file(self, path: str, *, walked: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,7 +12,11 @@ from .output import Output
 if TYPE_CHECKING:
     from kubernaut_client.catalog import Catalog, CatalogProblem, Source
 
-paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+F = TypeVar("F", bound=Callable[..., Any])
+
+paths_argument: Callable[[F], F] = click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(), metavar="PATH..."
+)
 
 
 def loaded(output: Output, *paths: str) -> Catalog:

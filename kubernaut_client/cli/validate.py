@@ -56,11 +56,10 @@ def validate(settings: Settings, paths: tuple[str, ...], base: str | None) -> Re
 
 
 def _changes(catalog: Catalog, base: str) -> tuple[CatalogChange, ...]:
-    """What can't be followed. A version that makes way for another of its name is not gone: that is an update."""
+    """What can't be followed; the branch that a catalog is new to has none."""
     from kubernaut_client.catalog import changes_since, load
 
-    found = changes_since(catalog, load(base))
-    return tuple(change for change in found if change.kind != "removed" or not catalog.by_name(change.name))
+    return changes_since(catalog, load(base, allow_empty=True))
 
 
 def _failure(changes: tuple[CatalogChange, ...]) -> str:

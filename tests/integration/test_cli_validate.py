@@ -49,7 +49,7 @@ def test_all_problems_of_all_files(tmp_path: Path) -> None:
         "/files/0001.yaml:2:1",
         "/missing",
     ]
-    assert lines[4].startswith("Error: 4 problems in 4 files: ")
+    assert lines[4] == "Error: 4 problems in 4 files, nothing was sent"
     document = call("validate", str(files), str(empty), str(tmp_path / "missing"), "-ojson").document
     assert document["exit_code"] == 2
     assert [problem["field"] for problem in document["error"]["problems"]] == [None, "labels.severity", "kind", None]

@@ -590,3 +590,10 @@ def test_without_pyyaml_the_extra_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     expected = 'ImportError: kubernaut_client.catalog needs PyYAML: pip install "kubernaut-client[catalog]"'
     assert done.stderr.splitlines()[-1] == expected
+
+
+def test_a_directory_without_files_may_be_allowed(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    assert len(load(tmp_path / "base", allow_empty=True)) == 0
+    with pytest.raises(CatalogError, match="nowhere"):
+        load(tmp_path / "nowhere", allow_empty=True)
