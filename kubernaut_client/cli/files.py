@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-paths_argument: Callable[[F], F] = click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(), metavar="PATH..."
-)
+
+def paths_argument(function: F) -> F:
+    """The decorator that gives a command its paths."""
+    return click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")(function)
 
 
 def loaded(output: Output, *paths: str) -> Catalog:

@@ -573,6 +573,7 @@ def test_drift_that_came_meanwhile_stops_what_must_not_drift(service: tuple[Any,
     with pytest.raises(BootstrapError) as caught:
         client.workflows.apply(plan, on_drift="fail")
     assert emulator.writes == ()
+    assert caught.value.report is not None
     assert [row.name for row in caught.value.report.drifted] == ["a"]
     assert [row.action for row in client.workflows.apply(plan)] == ["drifted", "created"]
 
