@@ -255,7 +255,7 @@ def check(workflows: Iterable[object]) -> list[Wanted]:
     if isinstance(workflows, str | bytes | Mapping) or not isinstance(workflows, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = type(cast("object", workflows)).__name__
         raise InvalidRequestError(f"workflows: must be an iterable of workflows, not {kind}", field="workflows")
-    wanted: dict[tuple[str, str], Wanted] = {}
+    places: dict[tuple[str, str], int] = {}
     rows: list[Wanted] = []
     for workflow in workflows:
         members = as_mapping(workflow, "workflow", Findings()) or {}
@@ -267,12 +267,12 @@ def check(workflows: Iterable[object]) -> list[Wanted]:
         except InvalidRequestError as error:
             rows.append(Wanted(name, version, {}, error))
             continue
-        before = wanted.setdefault((name, version), row)
-        if before is row:
+        place = places.setdefault((name, version), len(rows))
+        if place == len(rows):
             rows.append(row)
-        elif not _same_json(before.payload, row.payload):
+        elif not _same_json(rows[place].payload, row.payload):
             twice = InvalidRequestError("version: is given twice with different content", field="version")
-            rows[rows.index(before)] = wanted[name, version] = Wanted(name, version, {}, twice)
+            rows[place] = Wanted(name, version, {}, twice)
     return rows
 
 

@@ -58,15 +58,14 @@ def changes_since(catalog: Catalog, base: Catalog) -> tuple[CatalogChange, ...]:
 
 
 def _changed(catalog: Catalog, base: Catalog) -> Iterator[CatalogChange]:
+    workflows = {(workflow.workflow_name, workflow.version): workflow for workflow in catalog}
     for before in base:
-        for now in catalog.by_name(before.workflow_name):
-            if now.version != before.version:
-                continue
-            fields = [difference.field for difference in compare(now.to_dict(), _as_stored(before))]
-            if fields:
-                names = one_line(", ".join(fields), 200)
-                reason = f"{names} changed under the same version: the service keeps what it has; raise the version"
-                yield _change("content-changed", now.workflow_name, now.version, catalog, base, reason)
+        now = workflows.get((before.workflow_name, before.version))
+        fields = [difference.field for difference in compare(now.to_dict(), _as_stored(before))] if now else []
+        if now and fields:
+            names = one_line(", ".join(fields), 200)
+            reason = f"{names} changed under the same version: the service keeps what it has; raise the version"
+            yield _change("content-changed", now.workflow_name, now.version, catalog, base, reason)
 
 
 def _lowered(catalog: Catalog, base: Catalog) -> Iterator[CatalogChange]:

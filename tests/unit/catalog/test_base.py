@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kubernaut_client.catalog import Catalog, CatalogChange, Source, changes_since, load
+from kubernaut_client.models import RemediationWorkflow
 from tests.unit.catalog.files import GOOD, good, write
 from tests.workflows import workflow
 
@@ -110,6 +111,25 @@ def test_both_places_are_named(tmp_path: Path) -> None:
         ("content-changed", Source(str(here), 1), Source(str(there), GOOD.count("\n") + 2)),
     ]
     assert [str(change).partition(": ")[0] for change in changes] == [f"{here}:1"]
+
+
+def test_versions_are_sorted_once_for_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorting them for each version would take the square of their number."""
+    calls: list[str] = []
+    by_name = Catalog.by_name
+
+    def counted(self: Catalog, name: str) -> tuple[RemediationWorkflow, ...]:
+        calls.append(name)
+        return by_name(self, name)
+
+    monkeypatch.setattr(Catalog, "by_name", counted)
+    numbers: list[int] = []
+    for count in (2, 20):
+        calls.clear()
+        many = catalog(*(workflow("a", f"1.{minor}.0") for minor in range(count)))
+        assert changes_since(many, many) == ()
+        numbers.append(len(calls))
+    assert numbers[0] == numbers[1]
 
 
 def test_a_change_is_one_line_without_controls() -> None:
