@@ -13,13 +13,12 @@ from difflib import get_close_matches
 from hashlib import sha256
 from typing import Any, cast
 
-from kubernaut_client.limits import MANDATORY_LABELS, PRIORITIES, REMEDIATION_WORKFLOW, SEVERITIES, Findings
+from kubernaut_client.limits import MANDATORY_LABELS, PRIORITIES, REMEDIATION_WORKFLOW, SEVERITIES, Findings, below
 from kubernaut_client.plan import version_key
 from kubernaut_client.problems import one_line, shown
 
-from .yamltext import CatalogProblem, Document, Reading, Text, Timestamp, ended, kind_of
+from .yamltext import KIND, CatalogProblem, Document, Reading, Text, Timestamp, ended, is_schema, kind_of
 
-KIND = "WorkflowSchema"
 DISPLAY_NAME = "kubernaut.io/display-name"
 DESCRIPTION_LIMIT = 500
 """Characters; the service takes more, the format doesn't."""
@@ -84,11 +83,6 @@ def content_file(text: Text, reading: Reading) -> ContentFile:
         schema = reading.documents[0]
         return ContentFile(schema.content, schema, reading.problems)
     return ContentFile(ended(text.text), None, reading.problems)
-
-
-def is_schema(value: object) -> bool:
-    """Whether a value is a WorkflowSchema document."""
-    return isinstance(value, Mapping) and cast("Mapping[str, object]", value).get("kind") == KIND
 
 
 def is_payload(value: object) -> bool:
@@ -420,10 +414,10 @@ class _Payload:
             self._add(path, _not_text(self.document, path, value))
         elif isinstance(value, Mapping):
             for key, item in cast("Mapping[str, object]", value).items():
-                self._check_dates(item, f"{path}.{key}" if path else key)
+                self._check_dates(item, below(path, f".{key}" if path else key))
         elif isinstance(value, list):
             for index, item in enumerate(cast("list[object]", value)):
-                self._check_dates(item, f"{path}[{index}]")
+                self._check_dates(item, below(path, f"[{index}]"))
 
     def _other_hash(self, members: Mapping[str, Any]) -> Iterator[CatalogProblem]:
         if members["content_hash"] != _hash(members["content"]):
