@@ -2,7 +2,7 @@
 
 A budget is a `Case`: what is measured, over what, and the limit. The two are run alternately, many times; the figure is
 the median of the one over the median of the other, which a machine that is busy for a while, or slow, changes little.
-Absolute times are printed for the reader; only those of the import have a limit.
+Absolute times are printed for the reader; only those of the import and of the emulator have a limit.
 
     scripts/bench                 all cases
     scripts/bench NAME...         some of them
@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -64,6 +65,8 @@ class Figure:
 
 
 _IMPORTS = 101
+_STARTS = 7
+_RESETS = 9
 
 CASES: dict[str, Callable[[], list[Figure]]] = {}
 
@@ -120,6 +123,62 @@ def import_cost() -> list[Figure]:
 
 
 CASES["import"] = import_cost
+
+_READY = """
+import time
+started = time.perf_counter()
+from kubernaut_client.emulator import Emulator
+with Emulator():
+    print(time.perf_counter() - started)
+"""
+
+
+def emulator_ready() -> list[Figure]:
+    """A first emulator in a new interpreter: imports, initdb, PostgreSQL, tables."""
+    seconds = [
+        float(subprocess.run([sys.executable, "-c", _READY], capture_output=True, text=True, check=True).stdout)
+        for _ in range(_STARTS)
+    ]
+    return [
+        Figure(
+            "emulator-ready", "from the import of the emulator until it answers", statistics.median(seconds), "s", 1.5
+        )
+    ]
+
+
+CASES["emulator-ready"] = emulator_ready
+
+
+def emulator_reset() -> list[Figure]:
+    """A reset of an emulator that has been used a lot since the last one."""
+    from kubernaut_client.emulator import Emulator
+
+    workflows = [json.dumps(workflow).encode() for workflow in catalog(1000)]
+    seconds: list[float] = []
+    with Emulator() as emulator:
+        connection = http.client.HTTPConnection(emulator.host, emulator.port)
+
+        def post(path: str, body: bytes) -> None:
+            connection.request("POST", path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            if answer.status != 201:
+                raise RuntimeError(f"{path}: {answer.status} {answer.read().decode()}")
+            answer.read()
+
+        for _ in range(_RESETS):
+            for workflow in workflows:
+                post("/api/v1/workflows", workflow)
+            for number in range(20):
+                post("/api/v1/audit/events/batch", json.dumps(events(500, f"rr-{number}")).encode())
+            started = time.perf_counter()
+            emulator.reset()
+            seconds.append(time.perf_counter() - started)
+        connection.close()
+    what = "a reset after 1,000 workflows and 10,000 events"
+    return [Figure("emulator-reset", what, statistics.median(seconds) * 1e3, "ms", 5)]
+
+
+CASES["emulator-reset"] = emulator_reset
 
 
 def help_cost() -> list[Figure]:
@@ -265,6 +324,24 @@ def catalog(size: int) -> list[dict[str, object]]:
     left_out = ("workflow_id", "is_latest_version", "total_executions", "successful_executions")
     row = {name: value for name, value in stored.items() if name not in left_out and not name.endswith("_at")}
     return [{**row, "workflow_name": f"oomkill-increase-memory-{number}"} for number in range(size)]
+
+
+def events(size: int, correlation_id: str) -> list[dict[str, object]]:
+    """Audit events of now, ready to be sent in a batch."""
+    moment = datetime.now(UTC).isoformat()
+    return [
+        {
+            "version": "1.0",
+            "event_type": "workflow.execution.started",
+            "event_timestamp": moment,
+            "event_category": "workflow",
+            "event_action": "execution_started",
+            "event_outcome": "success",
+            "correlation_id": correlation_id,
+            "event_data": {"step": number, "pod": f"payments-{number}", "text": "x" * 200},
+        }
+        for number in range(size)
+    ]
 
 
 @case("unchanged", "bootstrap of 1,000 unchanged over http.client and json", limit=2.5)

@@ -4,8 +4,18 @@
     GET    /_emulator/requests         the request log      DELETE: clear it
     GET    /_emulator/tables/NAME      the rows of a table
     GET    /_emulator/faults           the active faults    POST: add one    DELETE: clear them
-    POST   /_emulator/reset            no rows, no faults, an empty log, database up
+    GET    /_emulator/dead-letters     what was answered with 202 and waits in the service's Redis
+    POST   /_emulator/reset            no rows, no faults, an empty log, the installation in good order
     POST   /_emulator/database         {"state": "up"} or {"state": "down"}
+    POST   /_emulator/redis            {"state": "up"} or {"state": "down"}
+    POST   /_emulator/migration-018    {"state": "applied"} or {"state": "missing"}
+    POST   /_emulator/partition        {"state": "there"} or {"state": "missing"}, of the current month
+    POST   /_emulator/clock            {"offset": 600}: seconds that the service's clock is ahead; 0: it is right
+    POST   /_emulator/connections      {"refused": 3}: refused for so many seconds, after this answer
+    POST   /_emulator/shutdown         {"delay": 5, "deadline": 30, "restart_after": 1}: in good order; each
+                                       may be left out; without restart_after nothing answers here afterwards
+
+A fault has the members that `Emulator.fault` has arguments; `when` is an object.
 
 POST takes `application/json`. Only a caller that names a loopback host, or the one that the emulator was bound to, gets
 an answer, and no page of another origin does: neither a rebound DNS name nor a script in somebody's browser gets in.
@@ -17,6 +27,7 @@ import base64
 import datetime
 import decimal
 import importlib.metadata
+import inspect
 import ipaddress
 import json
 import uuid
@@ -32,9 +43,8 @@ from kubernaut_client.emulator.requestlog import RequestRecord
 if TYPE_CHECKING:
     from kubernaut_client.emulator.instance import Instance
 
-_FAULT_MEMBERS: Final = frozenset(
-    ("operation", "count", "skip", "status", "body", "headers", "drop", "stall", "hold", "delay", "trickle")
-)
+_FAULT_MEMBERS: Final = frozenset(inspect.signature(Fault).parameters) - {"state"}
+_LARGEST_OFFSET: Final = 100 * 365 * 86_400.0
 _SECRET_HEADERS: Final = ("authorization", "proxy-authorization", "cookie")
 
 
@@ -52,7 +62,14 @@ class Control:
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "reset"): self._reset,
+            ("GET", "dead-letters"): self._dead_letters,
             ("POST", "database"): self._database,
+            ("POST", "redis"): self._redis,
+            ("POST", "migration-018"): self._migration,
+            ("POST", "partition"): self._partition,
+            ("POST", "clock"): self._clock,
+            ("POST", "connections"): self._connections,
+            ("POST", "shutdown"): self._shutdown,
         }
 
     async def __call__(self, request: Request) -> Reply:
@@ -139,12 +156,43 @@ class Control:
         await self._emulator.reset()
         return {}
 
+    async def _dead_letters(self, request: Request) -> object:
+        return {"dead_letters": [letter.as_dict() for letter in self._emulator.dead_letters.entries()]}
+
     async def _database(self, request: Request) -> object:
-        state = _object(request.body).get("state")
-        if state not in ("up", "down"):
-            raise ValueError(f'state must be "up" or "down", not {state!r}')
-        await self._emulator.set_database(up=state == "up")
-        return {"state": state}
+        up = _state(request, "up", "down")
+        await self._emulator.set_database(up=up)
+        return _object(request.body)
+
+    async def _redis(self, request: Request) -> object:
+        await self._emulator.set_redis(up=_state(request, "up", "down"))
+        return _object(request.body)
+
+    async def _migration(self, request: Request) -> object:
+        await self._emulator.set_migration(applied=_state(request, "applied", "missing"))
+        return _object(request.body)
+
+    async def _partition(self, request: Request) -> object:
+        await self._emulator.set_partition(there=_state(request, "there", "missing"))
+        return _object(request.body)
+
+    async def _clock(self, request: Request) -> object:
+        offset = _seconds(_object(request.body), "offset", None, least=-_LARGEST_OFFSET, most=_LARGEST_OFFSET)
+        await self._emulator.set_clock(datetime.timedelta(seconds=offset))
+        return {"offset": offset}
+
+    async def _connections(self, request: Request) -> object:
+        seconds = _seconds(_object(request.body), "refused", None)
+        await self._emulator.set_connections(accepted=False, seconds=seconds)
+        return {"refused": seconds}
+
+    async def _shutdown(self, request: Request) -> object:
+        members = _object(request.body)
+        delay, deadline = _seconds(members, "delay", 5.0), _seconds(members, "deadline", 30.0)
+        restart = _seconds(members, "restart_after", 0.0) if "restart_after" in members else None
+        # This answer is on its way before anything ends.
+        self._emulator.begin_shutdown(delay, deadline, restart)
+        return {"delay": delay, "deadline": deadline, "restart_after": restart}
 
 
 def version() -> str:
@@ -163,6 +211,23 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise ValueError("the body must be a JSON object")
     return members  # pyright: ignore[reportUnknownVariableType]
+
+
+def _state(request: Request, good: str, bad: str) -> bool:
+    """Whether the good one of two states is asked for."""
+    state = _object(request.body).get("state")
+    if state not in (good, bad):
+        raise ValueError(f'state must be "{good}" or "{bad}", not {state!r}')
+    return bool(state == good)
+
+
+def _seconds(
+    members: dict[str, Any], name: str, default: float | None, *, least: float = 0.0, most: float = 86_400.0
+) -> float:
+    value = members.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ValueError(f"{name} must be a number of seconds from {least:.0f} to {most:.0f}, not {value!r}")
+    return value
 
 
 def _shown(record: RequestRecord) -> dict[str, object]:

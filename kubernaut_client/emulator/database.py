@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import secrets
 import select
+import weakref
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any, Final, LiteralString, TypeAlias
@@ -22,10 +24,19 @@ from psycopg.rows import TupleRow, dict_row
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
+# With the order to show their rows in.
 TABLES: Final[dict[str, LiteralString]] = {
-    "remediation_workflow_catalog": "created_at, workflow_id"
-}  # with the order to show their rows in
+    "remediation_workflow_catalog": "created_at, workflow_id",
+    "audit_events": "event_timestamp, event_id",
+    "notification_audit": "id",
+}
+_EMPTY: Final = "; ".join(f"DELETE FROM {table}" for table in TABLES).encode()  # noqa: S608  # names of our own
+_VACUUM: Final = f"VACUUM {', '.join(TABLES)}".encode()
+_VACUUM_ROWS: Final = 2000
 UNIQUE_VIOLATION: Final = "23505"
+_ATTACHED: Final[LiteralString] = (
+    "SELECT true FROM pg_inherits WHERE inhparent = 'audit_events'::regclass AND inhrelid = to_regclass(%s)"
+)
 _SIZE: Final = 10  # the service has 25; more than this gains nothing on a small machine
 _CONNECT_SECONDS: Final = 5
 
@@ -59,8 +70,12 @@ class Database:
             raise ValueError("dsn is neither a PostgreSQL URL nor a key=value connection string") from None
         self._idle: list[Connection] = []
         self._used: set[Connection] = set()
+        self._outdated: weakref.WeakSet[Connection] = weakref.WeakSet()
         self._places = asyncio.Semaphore(_SIZE)
         self._closed_to_us = False
+        self._dead_rows = 0
+        self._vacuum: asyncio.Task[None] | None = None
+        self._removed_partitions: list[datetime.date] = []
 
     async def create(self) -> None:
         """Create the tables."""
@@ -103,6 +118,29 @@ class Database:
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall()
 
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncGenerator[Connection]:
+        """Lend a connection for reading workflows.
+
+        The service keeps the plan of a read on each connection. One that failed for want of a column fails once more
+        when the column is there, as the plan is for the table as it was.
+        """
+        async with self.connection() as connection:
+            try:
+                yield connection
+            except psycopg.errors.UndefinedColumn:
+                self._outdated.add(connection)
+                raise
+            if connection in self._outdated:
+                self._outdated.discard(connection)
+                raise psycopg.errors.FeatureNotSupported("cached plan must not change result type")
+
+    async def read(self, statement: LiteralString, parameters: Sequence[object]) -> list[TupleRow]:
+        """Read workflows by one statement."""
+        async with self.reading() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchall()
+
     async def ping(self) -> None:
         """Ask the server for a sign of life."""
         await self.fetch("SELECT 1")
@@ -112,14 +150,67 @@ class Database:
         order = TABLES[table]
         query = sql.SQL("SELECT * FROM {} ORDER BY {}").format(sql.Identifier(table), sql.SQL(order))
         async with self.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(query)
+            # Not prepared: the columns of a table may change, see `rename_image`.
+            await cursor.execute(query, prepare=False)
             return await cursor.fetchall()
+
+    async def rename_image(self, *, migrated: bool) -> None:
+        """Name the column of the container image as before migration 018, or as after it."""
+        before, after = sql.Identifier("execution_bundle"), sql.Identifier("container_image")
+        async with self.connection() as connection:
+            await connection.execute(
+                sql.SQL("ALTER TABLE remediation_workflow_catalog RENAME COLUMN {} TO {}").format(
+                    *((before, after) if migrated else (after, before))
+                )
+            )
+
+    def forget_plans(self) -> None:
+        """Let every connection read at once, whatever it met before; see `reading`."""
+        self._outdated.clear()
 
     async def empty(self) -> None:
         """Delete all rows. DELETE, as TRUNCATE of an empty table costs more than this of a full one."""
+        async with self.connection() as connection:
+            # In one message, which is one transaction, too.
+            cursor = await connection.execute(_EMPTY, prepare=False)
+            self._dead_rows += cursor.rowcount
+            while cursor.nextset():
+                self._dead_rows += cursor.rowcount
+        if self._dead_rows >= _VACUUM_ROWS and self._vacuum is None:
+            self._dead_rows = 0
+            self._vacuum = asyncio.create_task(self._clean())
+
+    async def _clean(self) -> None:
+        """Reclaim the space of deleted rows. PostgreSQL's own vacuum comes too late: the next DELETE meets them."""
+        try:
+            with contextlib.suppress(DatabaseFailure):
+                async with self.connection() as connection:
+                    await connection.execute(_VACUUM, prepare=False)
+        finally:
+            self._vacuum = None
+
+    async def remove_partition(self, month: datetime.date) -> None:
+        """Take the partition of a month away from the audit events, with its rows. Nothing if there is none."""
         async with self.connection() as connection, connection.transaction():
-            for table in TABLES:
-                await connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+            name = _partition(month)
+            cursor = await connection.execute(_ATTACHED, (name,))
+            if await cursor.fetchone():
+                statement = sql.SQL("ALTER TABLE audit_events DETACH PARTITION {}").format(sql.Identifier(name))
+                await connection.execute(statement)
+                self._removed_partitions.append(month.replace(day=1))
+
+    async def restore_partitions(self) -> None:
+        """Bring back all partitions that were taken away, with their rows."""
+        while self._removed_partitions:
+            month = self._removed_partitions[-1]
+            following = (month + datetime.timedelta(days=31)).replace(day=1)
+            async with self.connection() as connection:
+                await connection.execute(
+                    sql.SQL("ALTER TABLE audit_events ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+                        sql.Identifier(_partition(month)), month.isoformat(), following.isoformat()
+                    )
+                )
+            self._removed_partitions.pop()
 
     async def cut_off(self) -> None:
         """End all connections and open none until `reconnect`. For a server that isn't ours to stop."""
@@ -134,6 +225,9 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._vacuum is not None:
+            self._vacuum.cancel()
+            await asyncio.wait([self._vacuum])
         await self.cut_off()
 
     async def _take(self) -> Connection:
@@ -161,6 +255,10 @@ class Database:
             await connection.close()
         else:
             self._idle.append(connection)
+
+
+def _partition(month: datetime.date) -> str:
+    return f"audit_events_{month:%Y_%m}"
 
 
 def _usable(connection: Connection) -> bool:

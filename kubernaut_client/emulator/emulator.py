@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import math
 import os
-import socket
 import threading
 import weakref
 from collections.abc import Coroutine, Generator, Mapping
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from kubernaut_client.emulator.conditions import Condition
 from kubernaut_client.emulator.faults import Fault, Moment
+from kubernaut_client.emulator.listener import Listener
 from kubernaut_client.emulator.postgres import PostgresServer
 from kubernaut_client.emulator.requestlog import WRITES, RequestLog, RequestRecord
 
 if TYPE_CHECKING:
     import asyncio
 
+    from kubernaut_client.emulator.dlq import DeadLetter
     from kubernaut_client.emulator.instance import Instance
     from kubernaut_client.emulator.service import Build
 
@@ -79,7 +83,7 @@ class Emulator:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._loop_runs = threading.Event()
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
         _instances.add(self)
 
     # ---- life ------------------------------------------------------------------------------------------------------
@@ -95,7 +99,7 @@ class Emulator:
             if self._running():
                 return self
             _require(_MODULES if self._given_dsn else (*_MODULES, *_EMBEDDED_MODULES))
-            listener = self._listener = _listen(self._host, self._wanted_port)
+            listener = self._listener = Listener(self._host, self._wanted_port)
             try:
                 if self._given_dsn is None:
                     self._postgres = PostgresServer()
@@ -104,7 +108,7 @@ class Emulator:
             except BaseException:
                 self._tear_down()
                 raise
-            self._port = listener.getsockname()[1]
+            self._port = listener.port
             self._owner = os.getpid()
         return self
 
@@ -193,18 +197,27 @@ class Emulator:
         except DatabaseFailure as failure:
             raise OSError(f"the rows of {table} can't be read: {failure}") from failure
 
+    def dead_letters(self) -> tuple[DeadLetter, ...]:
+        """What was answered with 202 and waits in the service's Redis, notifications before events.
+
+        Nothing takes it from there but `shutdown`, which tries each once and then deletes it, stored or not.
+        """
+        return self._running_instance().dead_letters.entries()
+
+    def flush_self_audit(self) -> int:
+        """Write the audit events of searches that wait, now and not within a second; return how many were stored."""
+        return self._call(self._running_instance().flush_self_audit())
+
     def reset(self) -> None:
-        """Back to the beginning: no rows, no faults, an empty log, the database up.
+        """Back to the beginning: no rows, no faults, an empty log, the installation in good order.
 
         Requests that stall or wait are dropped first, and those under way are let finish, so that nothing of the time
         before can show up afterwards.
-        """
-        from kubernaut_client.emulator.database import DatabaseFailure
 
-        try:
-            self._call(self._running_instance().reset())
-        except DatabaseFailure as failure:
-            raise OSError(f"the database can't be emptied: {failure}") from failure
+        Raises:
+            OSError: The database can't be emptied.
+        """
+        self._change(self._running_instance().reset())
 
     # ---- what goes wrong -------------------------------------------------------------------------------------------
 
@@ -214,9 +227,17 @@ class Emulator:
         *,
         count: int | None = 1,
         skip: int = 0,
+        probability: float | None = None,
+        seed: int | None = None,
+        when: Condition | None = None,
         status: int | None = None,
         body: bytes | str | dict[str, Any] | list[Any] | None = None,
+        html: bool = False,
+        page: str | None = None,
         headers: Mapping[str, str | None] | None = None,
+        content_type: str | None = None,
+        truncate: int | None = None,
+        commit: bool = False,
         drop: Moment | None = None,
         stall: Moment | Literal[True] | None = None,
         hold: float | None = None,
@@ -229,14 +250,30 @@ class Emulator:
         `drop="after", delay=0.5` commits, waits half a second and closes the connection.
 
         Args:
-            operation: An operationId of the contract, or `"*"` for every request, also to paths that don't exist.
+            operation: An operationId of the contract; or a method and a path of the service, `"PATCH
+                /api/v1/workflows/{workflow_id}"`, in which a part in braces stands for any; or `"*"` for every request,
+                also to paths that don't exist.
             count: How many requests it is applied to; None: until cleared.
             skip: How many matching requests go through untouched before that.
+            probability: Apply it to a matching request with this probability, above 0 and up to 1; else the next
+                fault that matches may have it.
+            seed: For the same draws in every run. The same requests meet them only if they come in the same order.
+            when: Only requests for which this holds: a function of the request as `requests` shows it, called in the
+                emulator's thread, so that it may not use the emulator; or a mapping with one or more of `headers`
+                (names and values), `body_contains` (a text) and `members` (names or JSON pointers and values; in a
+                batch one event is enough).
             status: Answer this, from 200 to 599, in the place of the service, which does nothing.
             body: What to answer then. A dict or list goes as JSON, as a problem document from 400 on; texts and bytes
-                go as text/plain unless `headers` say otherwise.
+                go as text/plain unless `headers` say otherwise. A 202 to an event or a notification needs none: it gets
+                the service's own, though nothing is queued. For records that are, see `no_partition`.
+            html: Answer the page of a proxy that got no answer from the service; the status is 502 if not given.
+            page: The same with HTML of your own.
             headers: To add to the answer, whoever made it, or to replace there; None takes one away. A Content-Length
                 that doesn't fit the body is sent as it is, and the connection closed after the body.
+            content_type: Media type of the answer, whoever made it.
+            truncate: Send only so many bytes of the body, announce more, and close the connection.
+            commit: With a status, the service does its work all the same, and its answer is thrown away: a proxy that
+                gave up waiting.
             drop: Close the connection without a byte, `"before"` the service does anything, or `"after"` it has
                 committed.
             stall: Never answer, with the same two moments; True means `"after"`. Ended by `reset`, `clear_faults` and
@@ -253,9 +290,17 @@ class Emulator:
                 operation,
                 count=count,
                 skip=skip,
+                probability=probability,
+                seed=seed,
+                when=when,
                 status=status,
                 body=body,
+                html=html,
+                page=page,
                 headers=headers,
+                content_type=content_type,
+                truncate=truncate,
+                commit=commit,
                 drop=drop,
                 stall=stall,
                 hold=hold,
@@ -266,12 +311,19 @@ class Emulator:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The faults that may still be applied; each knows how often it has been."""
+        """The faults that may still be applied, each of which knows how often it has been, and the states that last.
+
+        A state, such as a database that is down, has `state` set and is never applied to a single request.
+        """
         return self._instance.faults.active() if self._instance is not None else ()
 
     def clear_faults(self) -> None:
-        """Forget all faults and end the requests that stall."""
-        self._call(self._running_instance().clear_faults())
+        """Forget all faults, end the requests that stall, and end the states below, whatever began them.
+
+        Raises:
+            OSError: One of them can't be ended.
+        """
+        self._change(self._running_instance().clear_faults())
 
     def stop_database(self) -> None:
         """Take the database down: its connections end, and new ones are refused. Its rows stay.
@@ -281,7 +333,7 @@ class Emulator:
         Raises:
             OSError: The server didn't stop.
         """
-        self._call(self._running_instance().set_database(up=False))
+        self._change(self._running_instance().set_database(up=False))
 
     def start_database(self) -> None:
         """Bring the database back; the next request works again.
@@ -289,7 +341,7 @@ class Emulator:
         Raises:
             OSError: The server didn't start.
         """
-        self._call(self._running_instance().set_database(up=True))
+        self._change(self._running_instance().set_database(up=True))
 
     @contextlib.contextmanager
     def database_down(self) -> Generator[None]:
@@ -299,6 +351,99 @@ class Emulator:
             yield
         finally:
             self.start_database()
+
+    @contextlib.contextmanager
+    def redis_down(self) -> Generator[None]:
+        """A context in which Redis is down: what the database doesn't take is refused. The queue keeps what it has."""
+        self._change(self._running_instance().set_redis(up=False))
+        try:
+            yield
+        finally:
+            self._change(self._running_instance().set_redis(up=True))
+
+    @contextlib.contextmanager
+    def migration_missing(self) -> Generator[None]:
+        """A context in which migration 018 isn't applied: every route of the catalog fails.
+
+        At its end the migration is applied while the service runs. As there, the first read on each of the service's
+        connections that failed before fails once more, and all is well then; `clear_faults` and `reset` spare you that.
+
+        Raises:
+            OSError: The database is down.
+        """
+        self._change(self._running_instance().set_migration(applied=False))
+        try:
+            yield
+        finally:
+            self._change(self._running_instance().set_migration(applied=True))
+
+    @contextlib.contextmanager
+    def no_partition(self) -> Generator[None]:
+        """A context in which audit events of this month have no place: a single one is queued, a batch is a 500.
+
+        The events that are there already are hidden meanwhile.
+
+        Raises:
+            OSError: The database is down.
+        """
+        self._change(self._running_instance().set_partition(there=False))
+        try:
+            yield
+        finally:
+            self._change(self._running_instance().set_partition(there=True))
+
+    @contextlib.contextmanager
+    def refuse_connections(self) -> Generator[None]:
+        """A context in which nobody listens on the port, which stays ours.
+
+        Idle connections are closed. A request that is being worked on is answered, and its connection closed.
+
+        Raises:
+            OSError: Another program took the port in the moment of closing.
+        """
+        self._change(self._running_instance().set_connections(accepted=False))
+        try:
+            yield
+        finally:
+            self._change(self._running_instance().set_connections(accepted=True))
+
+    @contextlib.contextmanager
+    def clock(self, offset: timedelta) -> Generator[None]:
+        """A context in which the service's clock is ahead by `offset`, or behind if that is negative.
+
+        It goes into the Date header and decides which timestamps are too old or in the future. The database has a clock
+        of its own, which is right.
+
+        Raises:
+            ValueError: The offset is no timedelta, or larger than 100 years.
+        """
+        if not isinstance(offset, timedelta) or abs(offset) > timedelta(days=36500):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ValueError(f"offset must be a timedelta of at most 100 years, not {offset!r}")
+        self._change(self._running_instance().set_clock(offset))
+        try:
+            yield
+        finally:
+            self._change(self._running_instance().set_clock(timedelta()))
+
+    def shutdown(self, *, delay: float = 5.0, deadline: float = 30.0) -> None:
+        """Stop the service in good order, as it does on SIGTERM, and return once it is gone.
+
+        Readiness says no at once. After `delay` seconds connections are refused, and what is being worked on is
+        finished, or ended `deadline` seconds after the beginning. Then the dead letters are tried once more. The
+        database stays, so that `rows` can tell what came of them. `restart`, `clear_faults` and `reset` start the
+        service again, also in the middle of a shutdown.
+
+        Raises:
+            ValueError: A negative time.
+        """
+        for name, value in (("delay", delay), ("deadline", deadline)):
+            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+        self._change(self._running_instance().shutdown(delay, deadline), delay + deadline)
+
+    def restart(self) -> None:
+        """Start the service again after `shutdown`. One that runs is killed first: its connections end unanswered."""
+        self._change(self._running_instance().restart())
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
@@ -315,14 +460,23 @@ class Emulator:
         assert self._instance is not None
         return self._instance
 
-    def _call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
-        """Run a coroutine in the event loop and return its result."""
+    def _call(self, coroutine: Coroutine[Any, Any, _T], more: float = 0) -> _T:
+        """Run a coroutine in the event loop and return its result; it may take `more` seconds than usual."""
         import asyncio
 
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_SECONDS + more)
 
-    def _run(self, listener: socket.socket) -> None:
+    def _change(self, coroutine: Coroutine[Any, Any, None], more: float = 0) -> None:
+        """The same for what changes the state of the installation. Callers know no `DatabaseFailure`."""
+        from kubernaut_client.emulator.database import DatabaseFailure
+
+        try:
+            self._call(coroutine, more)
+        except DatabaseFailure as failure:
+            raise OSError(f"the database can't be changed: {failure}") from failure
+
+    def _run(self, listener: Listener) -> None:
         """Import the machinery, start the thread and wait until the server accepts connections."""
         import asyncio
 
@@ -405,26 +559,3 @@ def _missing(what: str) -> ImportError:
     return ImportError(
         f'the emulator needs packages that are not installed ({what}): pip install "kubernaut-client[emulator]"'
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind a socket.
-
-    Raises:
-        OSError: The port is in use, or the host is no address of this machine.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise OSError(error.errno, f"host: {host!r} can't be resolved: {error.strerror}") from None
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, f"port {port} on {host} can't be listened on: {error.strerror}") from None
-    return listener

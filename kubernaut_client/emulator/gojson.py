@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -72,7 +73,10 @@ def encode_float(value: float) -> str:
     if not math.isfinite(value):
         raise ValueError("JSON has no infinity and no NaN")
     if value.is_integer() and abs(value) < 1e21:
-        return "-0" if value == 0 and math.copysign(1, value) < 0 else str(int(value))
+        if abs(value) < 2**53:
+            return "-0" if value == 0 and math.copysign(1, value) < 0 else str(int(value))
+        # Zeros after the digits that matter, not the digits of the exact value.
+        return f"{Decimal(repr(value)):f}".removesuffix(".0")
     digits, _, exponent = repr(value).partition("e")
     if 1e-6 <= abs(value) < 1e21:
         return f"{value:.{_decimals(digits, exponent)}f}" if exponent else digits
@@ -125,6 +129,48 @@ def _append(value: object, write: Callable[[str], None]) -> None:
         write("]" if items else "[]")
     else:
         raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def encode_any(node: Node) -> str:
+    """Return what was parsed as Go writes it after decoding it into no type in particular.
+
+    Members are sorted by name, of equal names the last one counts, and all numbers are floats. The nesting may be as
+    deep as the parser takes it, hence no recursion.
+
+    Raises:
+        ValueError: A number is too large for a float; it is the argument.
+    """
+    parts: list[str] = []
+    pending: list[Node | Raw] = [node]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Raw):
+            parts.append(item)
+        elif isinstance(item, Number):
+            value = float(item)
+            if not math.isfinite(value):
+                raise ValueError(item)
+            parts.append(encode_float(value))
+        elif isinstance(item, str):
+            parts.append(encode_string(item))
+        elif item is None or isinstance(item, bool):
+            parts.append(encode(item))
+        else:
+            pending.extend(reversed(_pieces(item)))
+    return "".join(parts)
+
+
+def _pieces(node: list[Node] | Members) -> list[Node | Raw]:
+    """An array or object as punctuation, ready to be written, and what stands between it."""
+    pieces: list[Node | Raw] = []
+    if isinstance(node, Members):
+        members = {clean(name): item for name, item in node}
+        for name in sorted(members):
+            pieces += [Raw(f"{',' if pieces else ''}{_encode_name(name)}:"), members[name]]
+        return [Raw("{"), *pieces, Raw("}")]
+    for item in node:
+        pieces += [Raw(","), item] if pieces else [item]
+    return [Raw("["), *pieces, Raw("]")]
 
 
 def encode_indented(value: JSON, indent: str) -> str:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
-from kubernaut_client.emulator.gojson import Members, Node, Number, clean, raw_text
+from kubernaut_client.emulator.gojson import Members, Node, Number, clean, encode_any, raw_text
 from kubernaut_client.emulator.gotime import GoTime, TimeError
 
 
 class DecodeFailure(ValueError):
     """The text is JSON that doesn't fit the struct; the message is that of Go's decoder."""
 
+
+_UUID_GROUPS: Final = tuple(f"([0-9a-fA-F]{{{length}}})" for length in (8, 4, 4, 4, 12))
+_UUID: Final = re.compile("-".join(_UUID_GROUPS))
+_BARE_UUID: Final = re.compile("".join(_UUID_GROUPS))
 
 Scalar: TypeAlias = Literal["string", "bool", "int", "float64"]
 
@@ -26,13 +30,13 @@ Scalar: TypeAlias = Literal["string", "bool", "int", "float64"]
 class Field:
     """One member of a struct.
 
-    kind: a scalar; "time" (`GoTime`); "raw" (compact JSON text); "strings" (list of str); "map" (dict of lists of str);
-        or a `Struct`.
+    kind: a scalar; "time" (`GoTime`); "uuid" (str, in the usual form); "raw" (compact JSON text); "any" (JSON text
+        as `encode_any` writes it); "strings" (list of str); "map" (dict of lists of str); or a `Struct`.
     optional: a pointer in Go: None unless it was sent; otherwise it has its zero value.
     """
 
     name: str
-    kind: Scalar | Literal["time", "raw", "strings", "map"] | Struct
+    kind: Scalar | Literal["time", "uuid", "raw", "any", "strings", "map"] | Struct
     optional: bool = False
 
 
@@ -87,6 +91,25 @@ def decode(node: Node, struct: Struct) -> dict[str, object]:
     return value
 
 
+def decode_all(node: Node, struct: Struct) -> list[dict[str, object]]:
+    """Return structs filled from a JSON array.
+
+    Raises:
+        DecodeFailure: As `decode`; of several failures in the array, Go names the first.
+    """
+    decoder = _Decoder(struct)
+    values: list[dict[str, object]] = []
+    items = node if isinstance(node, list) and not isinstance(node, Members) else []
+    for item in items:
+        value = struct.zero()
+        if isinstance(item, Members):
+            decoder.fill(item, struct, value, [])
+        values.append(value)
+    if decoder.first is not None:
+        raise DecodeFailure(decoder.first)
+    return values
+
+
 class _Decoder:
     def __init__(self, struct: Struct) -> None:
         self._struct = struct
@@ -108,7 +131,7 @@ class _Decoder:
         kind = member.kind
         if node is None:
             # null changes nothing, except that it empties pointers, maps and slices.
-            return None if member.optional or kind in ("raw", "strings", "map") else old
+            return None if member.optional or kind in ("raw", "any", "strings", "map") else old
         if isinstance(kind, Struct):
             if not isinstance(node, Members):
                 self.mismatch(node, path, f"models.{kind.name}")
@@ -125,6 +148,13 @@ class _Decoder:
                 return GoTime.parse(clean(node))
             except TimeError as error:
                 raise DecodeFailure(str(error)) from None
+        if kind == "uuid":
+            if isinstance(node, Number) or not isinstance(node, str):
+                self.mismatch(node, path, "uuid.UUID")
+                return old
+            return parse_uuid(clean(node))
+        if kind == "any":
+            return self._any(node, path)
         if kind == "strings":
             return self._strings(node, path)
         if kind == "map":
@@ -133,6 +163,13 @@ class _Decoder:
                 return old
             return {clean(name): self._strings(item, path) for name, item in node}
         return self._scalar(node, kind, old, path)
+
+    def _any(self, node: Node, path: list[str]) -> str:
+        try:
+            return encode_any(node)
+        except ValueError as failure:
+            self._bad_number(Number(failure.args[0]), path, "float64")
+            return "null"
 
     def _strings(self, node: Node, path: list[str]) -> list[str] | None:
         if node is None:
@@ -174,6 +211,27 @@ class _Decoder:
         if self.first is None:
             where = f"{self._struct.name}.{'.'.join(path)}"
             self.first = f"json: cannot unmarshal number {node} into Go struct field {where} of type {wanted}"
+
+
+def parse_uuid(text: str) -> str:
+    """Return a UUID in its usual form; it may come in braces, with `urn:uuid:` before it, or without hyphens.
+
+    Raises:
+        DecodeFailure: It is none.
+    """
+    length = len(text.encode())
+    if length == 45:
+        if text[:9].lower() != "urn:uuid:":
+            raise DecodeFailure(f'invalid urn prefix: "{text[:9]}"')
+        text = text[9:]
+    elif length == 38:
+        text = text[1:37]
+    elif length not in (32, 36):
+        raise DecodeFailure(f"invalid UUID length: {length}")
+    match = (_BARE_UUID if length == 32 else _UUID).fullmatch(text)
+    if match is None:
+        raise DecodeFailure("invalid UUID format")
+    return "-".join(match.groups()).lower()
 
 
 def _kind(node: Node) -> str:

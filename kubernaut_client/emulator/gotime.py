@@ -8,13 +8,13 @@ from __future__ import annotations
 import calendar
 import datetime
 import re
-import time
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
 LAYOUT: Final = "2006-01-02T15:04:05Z07:00"
 
 _TIME: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_EPOCH: Final = datetime.date(1970, 1, 1).toordinal()
 # How far into a text each part of the layout reaches, for saying at which part reading stopped.
 _PARTS: Final = (
     (r"\d{4}", "2006"),
@@ -76,9 +76,8 @@ class GoTime:
         return cls(text[:19] + fraction + zone)
 
     @classmethod
-    def now(cls) -> GoTime:
-        """The clock of this machine, in UTC, to the nanosecond."""
-        nanoseconds = time.time_ns()
+    def from_nanoseconds(cls, nanoseconds: int) -> GoTime:
+        """A point in time by its distance from 1970, in UTC."""
         moment = datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.UTC)
         fraction = f"{nanoseconds % 10**9:09}".rstrip("0")
         return cls(f"{moment:%Y-%m-%dT%H:%M:%S}{'.' + fraction if fraction else ''}Z")
@@ -89,6 +88,28 @@ class GoTime:
         moment = moment.astimezone(datetime.UTC)
         fraction = f".{moment.microsecond:06}".rstrip("0").rstrip(".")
         return cls(f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}{fraction}Z")
+
+    @property
+    def offset(self) -> int:
+        """Seconds by which its zone is ahead of UTC."""
+        if self.text.endswith("Z"):
+            return 0
+        sign, hours, minutes = self.text[-6], int(self.text[-5:-3]), int(self.text[-2:])
+        return (hours * 3600 + minutes * 60) * (-1 if sign == "-" else 1)
+
+    def nanoseconds(self) -> int:
+        """Its distance from 1970; negative before."""
+        year, month, day = int(self.text[:4]), int(self.text[5:7]), int(self.text[8:10])
+        # Python has no year 0. The calendar repeats every 400 years, of 146,097 days.
+        days = datetime.date(year or 400, month, day).toordinal() - (0 if year else 146_097) - _EPOCH
+        hour, minute, second = int(self.text[11:13]), int(self.text[14:16]), int(self.text[17:19])
+        fraction = re.match(r"\.\d+", self.text[19:])
+        below = int(fraction[0][1:].ljust(9, "0")) if fraction else 0
+        return ((days * 24 + hour) * 3600 + minute * 60 + second - self.offset) * 10**9 + below
+
+    def without_fraction(self) -> str:
+        """The time in whole seconds, in its own zone."""
+        return re.sub(r"\.\d+", "", self.text)
 
     def for_database(self) -> str:
         """The time as PostgreSQL reads it, cut, not rounded, to microseconds."""

@@ -5,6 +5,8 @@ Two writers exist in the service, which differ in the order of members only; `de
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
 from typing import Final
 
 from kubernaut_client.emulator import gojson
@@ -18,6 +20,32 @@ def problem(status: int, slug: str, title: str, detail: str) -> Reply:
     """A problem document of a handler."""
     document = {"type": TYPES + slug, "title": title, "status": status, "detail": detail}
     return Reply(status, gojson.encode(document).encode() + b"\n", MEDIA_TYPE)
+
+
+def extended(status: int, slug: str, title: str, detail: str, **more: object) -> Reply:
+    """A problem document of the other writer: with members of its own, all of them in alphabetical order."""
+    document = {"type": TYPES + slug, "title": title, "status": status, "detail": detail, **more}
+    body = gojson.encode(dict(sorted(document.items()))).encode() + b"\n"
+    return Reply(status, body, MEDIA_TYPE)
+
+
+def invalid_fields(resource: str, failures: Mapping[str, str]) -> Reply:
+    """The 400 of a check that names fields. Of several, the detail names one at random, as in the service."""
+    name, reason = random.choice(list(failures.items()))
+    return extended(
+        400,
+        "validation-error",
+        "Validation Error",
+        f"Validation failed for {resource}: {name} - {reason}",
+        instance=f"/audit/{resource}",
+        resource=resource,
+        field_errors=dict(sorted(failures.items())),
+    )
+
+
+def database_error(detail: str, path: str) -> Reply:
+    """The 500 of the audit routes that read, or write several events."""
+    return extended(500, "database-error", "Database Error", detail, instance=path)
 
 
 def validation_error(detail: str, path: str, request_id: str | None) -> Reply:
@@ -38,9 +66,3 @@ def bad_request(detail: str) -> Reply:
 def internal_error(detail: str) -> Reply:
     """The 500 of the workflow handlers, for whatever went wrong in the database."""
     return problem(500, "internal-error", "Internal Server Error", detail)
-
-
-def not_served(operation: str) -> Reply:
-    """The answer to a route of the service that this emulator doesn't have. The service never says this."""
-    detail = f"This emulator does not serve {operation} yet; it serves the workflow routes except search, and health."
-    return problem(501, "not-implemented", "Not Implemented", detail)

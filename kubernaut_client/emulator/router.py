@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kubernaut_client.emulator.messages import TEXT_TYPE, Reply
-from kubernaut_client.emulator.routes import health, workflows
+from kubernaut_client.emulator.routes import audit, health, metrics, notifications, search, workflows
 from kubernaut_client.emulator.service import Handler
 
 _HTTP_METHODS: Final = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
@@ -17,31 +17,31 @@ _AUDIT: Final = "/api/v1/audit"
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path; `handler` is None for a route that the emulator doesn't have yet."""
+    """One method of one path."""
 
     method: str | None  # None: all of them
     path: str
     operation: str
-    handler: Handler | None = None
+    handler: Handler
 
 
 # Where several paths fit a request, those with fewer placeholders come first.
 ROUTES: Final = (
     Route("POST", _WORKFLOWS, "createWorkflow", workflows.create),
     Route("GET", _WORKFLOWS, "listWorkflows", workflows.list_all),
-    Route("POST", f"{_WORKFLOWS}/search", "searchWorkflows"),
+    Route("POST", f"{_WORKFLOWS}/search", "searchWorkflows", search.search),
     Route("GET", f"{_WORKFLOWS}/by-name/{{workflow_name}}/versions", "listWorkflowVersions", workflows.versions),
     Route("GET", f"{_WORKFLOWS}/{{workflow_id}}", "getWorkflowByID", workflows.get),
     Route("PATCH", f"{_WORKFLOWS}/{{workflow_id}}", "updateWorkflow", workflows.update),
     Route("PATCH", f"{_WORKFLOWS}/{{workflow_id}}/disable", "disableWorkflow", workflows.disable),
-    Route("POST", f"{_AUDIT}/events", "createAuditEvent"),
-    Route("GET", f"{_AUDIT}/events", "queryAuditEvents"),
-    Route("POST", f"{_AUDIT}/events/batch", "createAuditEventsBatch"),
-    Route("POST", f"{_AUDIT}/notifications", "createNotificationAudit"),
+    Route("POST", f"{_AUDIT}/events", "createAuditEvent", audit.create),
+    Route("GET", f"{_AUDIT}/events", "queryAuditEvents", audit.query),
+    Route("POST", f"{_AUDIT}/events/batch", "createAuditEventsBatch", audit.create_batch),
+    Route("POST", f"{_AUDIT}/notifications", "createNotificationAudit", notifications.create),
     Route("GET", "/health", "healthCheck", health.health),
     Route("GET", "/health/ready", "readinessCheck", health.ready),
     Route("GET", "/health/live", "livenessCheck", health.live),
-    Route(None, "/metrics", "getMetrics"),
+    Route(None, "/metrics", "getMetrics", metrics.metrics),
 )
 OPERATIONS: Final = frozenset(route.operation for route in ROUTES)
 
@@ -78,6 +78,11 @@ def match(method: str, path: str) -> Match:
     if allowed:
         return Match(None, {}, Reply(405, headers=tuple(("Allow", name) for name in sorted(allowed))))
     return Match(None, {}, _NOT_FOUND)
+
+
+def knows(method: str, path: str) -> bool:
+    """Whether the service has this method and path; a part in braces may stand for any."""
+    return match(method, path).route is not None
 
 
 def _fit(pattern: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:

@@ -1,8 +1,9 @@
 -- The tables of the service, as its migrations leave them. Run once, in the schema that the emulator made for itself.
 -- Values that the emulator's routes can't tell apart from the service's are kept simple: ids come from
--- gen_random_uuid(), which needs no extension.
+-- gen_random_uuid(), which needs no extension. The tables are unlogged: nothing here outlives a crash of the server, and
+-- a reset is a third faster. A server that is stopped in good order keeps their rows.
 
-CREATE TABLE remediation_workflow_catalog (
+CREATE UNLOGGED TABLE remediation_workflow_catalog (
     workflow_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     workflow_name varchar(255) NOT NULL,
     version varchar(50) NOT NULL,
@@ -70,3 +71,97 @@ $$;
 
 CREATE TRIGGER trigger_workflow_catalog_updated_at BEFORE UPDATE ON remediation_workflow_catalog
     FOR EACH ROW EXECUTE FUNCTION update_workflow_catalog_updated_at();
+
+-- Partitioned by month, with no default partition: a month without one can't be written. The foreign key of the parent
+-- is left out: its date is never stored, so that the service's own never applies, and it makes a DELETE take seconds.
+CREATE TABLE audit_events (
+    event_id uuid NOT NULL DEFAULT gen_random_uuid(),
+    event_version varchar(10) NOT NULL DEFAULT '1.0',
+    event_timestamp timestamptz NOT NULL DEFAULT now(),
+    event_date date NOT NULL,
+    event_type varchar(100) NOT NULL,
+    event_category varchar(50) NOT NULL,
+    event_action varchar(50) NOT NULL,
+    event_outcome varchar(20) NOT NULL,
+    actor_type varchar(50) NOT NULL,
+    actor_id varchar(255) NOT NULL,
+    actor_ip inet,
+    resource_type varchar(100) NOT NULL,
+    resource_id varchar(255) NOT NULL,
+    resource_name varchar(255),
+    correlation_id varchar(255) NOT NULL,
+    parent_event_id uuid,
+    parent_event_date date,
+    trace_id varchar(255),
+    span_id varchar(255),
+    namespace varchar(253),
+    cluster_name varchar(255),
+    event_data jsonb NOT NULL,
+    event_metadata jsonb,
+    severity varchar(20),
+    duration_ms integer,
+    error_code varchar(50),
+    error_message text,
+    retention_days integer NOT NULL DEFAULT 2555,
+    is_sensitive boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (event_id, event_date)
+) PARTITION BY RANGE (event_date);
+
+CREATE INDEX idx_audit_events_timestamp ON audit_events (event_timestamp DESC);
+CREATE INDEX idx_audit_events_correlation ON audit_events (correlation_id, event_timestamp DESC);
+CREATE INDEX idx_audit_events_type ON audit_events (event_type, event_timestamp DESC);
+CREATE INDEX idx_audit_events_resource ON audit_events (resource_type, resource_id, event_timestamp DESC);
+CREATE INDEX idx_audit_events_actor ON audit_events (actor_type, actor_id, event_timestamp DESC);
+CREATE INDEX idx_audit_events_outcome ON audit_events (event_outcome, event_timestamp DESC);
+CREATE INDEX idx_audit_events_date ON audit_events (event_date);
+CREATE INDEX idx_audit_events_data ON audit_events USING gin (event_data);
+
+CREATE FUNCTION set_audit_event_date() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.event_date = NEW.event_timestamp::date;
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER trg_set_audit_event_date BEFORE INSERT ON audit_events
+    FOR EACH ROW EXECUTE FUNCTION set_audit_event_date();
+
+-- The months that the migrations name, the month of the migration and the three that follow. The month before that is
+-- there, too: an installation is rarely migrated on the day that it is used, and takes events of the last seven days.
+DO $$
+DECLARE
+    month date;
+BEGIN
+    FOR month IN
+        SELECT DISTINCT month_of FROM (
+            SELECT generate_series('2025-11-01'::date, '2026-02-01'::date, interval '1 month')::date AS month_of
+            UNION ALL
+            SELECT (date_trunc('month', now()) + step * interval '1 month')::date FROM generate_series(-1, 3) AS step
+        ) AS months ORDER BY month_of
+    LOOP
+        EXECUTE format(
+            'CREATE UNLOGGED TABLE %I PARTITION OF audit_events FOR VALUES FROM (%L) TO (%L)',
+            'audit_events_' || to_char(month, 'YYYY_MM'), month, (month + interval '1 month')::date
+        );
+    END LOOP;
+END
+$$;
+
+CREATE UNLOGGED TABLE notification_audit (
+    id bigserial PRIMARY KEY,
+    remediation_id varchar(255) NOT NULL,
+    notification_id varchar(255) NOT NULL,
+    recipient varchar(255) NOT NULL,
+    channel varchar(50) NOT NULL,
+    message_summary text NOT NULL,
+    status varchar(50) NOT NULL,
+    sent_at timestamptz NOT NULL,
+    delivery_status text,
+    error_message text,
+    escalation_level integer NOT NULL DEFAULT 0,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    updated_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT notification_audit_notification_id_key UNIQUE (notification_id),
+    CHECK (channel IN ('email', 'slack', 'pagerduty', 'sms')),
+    CHECK (status IN ('sent', 'failed', 'acknowledged', 'escalated'))
+);

@@ -20,7 +20,9 @@ from typing import Final, TypeAlias
 import h11
 
 from kubernaut_client.emulator import cors, messages, problems, router
+from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.faults import Fault, Faults
+from kubernaut_client.emulator.listener import Listener
 from kubernaut_client.emulator.messages import TEXT_TYPE, Dropped, Reply, Request
 from kubernaut_client.emulator.requestlog import RequestLog
 from kubernaut_client.emulator.service import Call, Service
@@ -35,10 +37,11 @@ _IDLE_SECONDS: Final = 30.0
 _READ_SECONDS: Final = 30.0
 _WRITE_SECONDS: Final = 30.0
 _LINGER_SECONDS: Final = 0.5
+_PAUSE_SECONDS: Final = 0.1
+_BACKLOG: Final = 1024
 _LARGEST_HEAD: Final = 1 << 20
 _BUFFERED_REPLY: Final = 2048  # net/http counts replies up to this size, and sends longer ones in chunks
 _SINGLE_HEADERS: Final = ("content-type", "x-request-id")  # of several the service reads the first
-Overrides: TypeAlias = tuple[tuple[str, str | None], ...]
 Control: TypeAlias = Callable[[Request], Awaitable[Reply]]
 
 
@@ -76,35 +79,94 @@ class Server:
     """One listening socket and its connections. Belongs to one event loop."""
 
     def __init__(self, service: Service, faults: Faults, log: RequestLog, control: Control) -> None:
+        self.clock: Clock = service.clock
         self._service = service
         self._faults = faults
         self._log = log
         self._control = control
-        self._server: asyncio.Server | None = None
-        self._listener: socket.socket | None = None
+        self._listener: Listener | None = None
+        self._listening: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
         self._exchanges: set[Exchange] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
 
-    async def start(self, listener: socket.socket) -> None:
+    def start(self, listener: Listener) -> None:
         """Accept connections."""
         self._listener = listener
-        self._server = await asyncio.start_server(self._serve, sock=listener, limit=1 << 18, backlog=1024)
+        self.accept()
+
+    # asyncio's own server is no use here: a connection that arrives in the moment of closing would hang in it.
+
+    def accept(self) -> None:
+        """Listen; nothing if it does."""
+        assert self._listener is not None
+        if self._listening is None:
+            self._listener.get_ready()
+            self._listening = self._listener.socket
+            self._listening.listen(_BACKLOG)
+            asyncio.get_running_loop().add_reader(self._listening, self._accept, self._listening)
+
+    def refuse(self) -> None:
+        """Stop listening, so that connections are refused, and close those that are there.
+
+        A request that is being worked on is still answered.
+        """
+        if self._listening is not None and self._listener is not None:
+            self._hang_up()
+            self._listener.renew()
+            for connection in list(self._connections):
+                connection.retire()
+
+    async def drain(self, seconds: float) -> None:
+        """After `refuse`: wait for the requests that are being worked on; those that take longer are ended."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        self._abort()
 
     async def stop(self) -> None:
         """Close the listener, end every request that waits, let the others finish, close all connections."""
-        if self._server is not None and self._listener is not None:
-            # A forked child may hold a copy of the socket; shut down, it refuses connections there, too.
-            with contextlib.suppress(OSError):
-                self._listener.shutdown(socket.SHUT_RDWR)
-            self._server.close()
+        self._hang_up()
         await self.settle()
-        tasks = [connection.task for connection in self._connections]
+        self._abort()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=5)
+
+    def _hang_up(self) -> None:
+        if self._listening is not None and self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listener.hang_up()
+            self._listening = None
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Take what has arrived."""
+        while True:
+            try:
+                accepted, _ = listening.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No file descriptors are left, most likely. To be told again at once would help nobody.
+                _logger.warning("no connection can be accepted: %s", error)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening)
+                loop.call_later(_PAUSE_SECONDS, self._accept_again, listening)
+                return
+            accepted.setblocking(False)
+            task = asyncio.get_running_loop().create_task(self._serve(accepted))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _accept_again(self, listening: socket.socket) -> None:
+        if listening is self._listening:
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _abort(self) -> None:
+        for exchange in self._exchanges:
+            exchange.abandoned.set()
         for connection in list(self._connections):
             connection.abort()
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
 
     async def settle(self) -> None:
         """End every request that waits, drop those that have only half arrived, and let the running ones finish.
@@ -124,11 +186,22 @@ class Server:
             if exchange.stalled:
                 exchange.abandoned.set()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(self, reader, writer)
+    async def _serve(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=1 << 18)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        try:
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, accepted)
+        except OSError:
+            accepted.close()
+            return
+        connection = Connection(self, reader, asyncio.StreamWriter(transport, protocol, reader, loop))
         self._connections.add(connection)
         try:
-            await connection.run()
+            if self._listening is None:
+                connection.abort()
+            else:
+                await connection.run()
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             pass  # the caller went away, was too slow, or the emulator stops
         except Exception:
@@ -152,28 +225,34 @@ class Server:
             return
         match = router.match(request.method, request.routed)
         operation = match.route.operation if match.route else None
-        fault = self._faults.take(operation)
-        words = fault.describe() if fault else None
-        entry = self._log.add(request.method, request.target, operation, words, request.headers, request.body)
+        entry = self._log.add(request.method, request.target, operation, request.headers, request.body)
+        fault: Fault | None = None
         exchange = Exchange(request)
         self._exchanges.add(exchange)
         self._quiet.clear()
         try:
             try:
-                reply = await self._reply(exchange, match, fault)
+                try:
+                    fault = self._faults.take(operation, entry.record)
+                except Exception as error:  # noqa: BLE001  # the condition of a fault is a function of the caller's
+                    reply = _own_failure("the condition of a fault", error)
+                else:
+                    if fault is not None:
+                        entry.meets(fault.describe())
+                    reply = await self._reply(exchange, match, fault)
                 reply = dataclasses.replace(reply, headers=(*cors.headers(request), *reply.headers))
             except (Dropped, Abandoned):
                 entry.finish(None)
                 raise
             entry.finish(reply.status)
             if fault is not None and fault.trickle is not None:
-                await connection.trickle(reply, fault.trickle, exchange, fault.headers)
+                await connection.trickle(reply, fault.trickle, exchange, fault)
                 return
         finally:
             self._exchanges.discard(exchange)
             if not self._exchanges:
                 self._quiet.set()
-        await connection.write(reply, fault.headers if fault else ())
+        await connection.write(reply, fault)
 
     async def _reply(self, exchange: Exchange, match: router.Match, fault: Fault | None) -> Reply:
         """The reply of the handler, or of the fault in its place."""
@@ -186,6 +265,9 @@ class Server:
         if fault.stall == "before":
             await exchange.stall()
         if fault.status is not None:
+            if fault.commit:
+                with contextlib.suppress(Dropped):  # whatever the service would have said
+                    await self._handle(exchange.request, match)
             reply = Reply(fault.status, fault.body or b"", fault.content_type)
         else:
             reply = await self._handle(exchange.request, match)
@@ -203,8 +285,6 @@ class Server:
         if match.route is None:
             return match.fallback
         route = match.route
-        if route.handler is None:
-            return problems.not_served(route.operation)
         query = {name: values[0] for name, values in request.query.items() if values}
         body = request.body
         operation = self._service.contract.operations.get(route.operation)
@@ -227,11 +307,10 @@ class Connection:
     """One connection of a caller: a loop of requests and replies."""
 
     def __init__(self, server: Server, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.task: asyncio.Task[object] = task
         self.half_request: bool = False
         self._server = server
+        self._retired = False
+        self._answering = False
         self._reader = reader
         self._writer = writer
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST_HEAD)
@@ -240,6 +319,12 @@ class Connection:
     def abort(self) -> None:
         """Close at once, whatever is under way."""
         self._writer.transport.abort()
+
+    def retire(self) -> None:
+        """Close as soon as no request is being worked on."""
+        self._retired = True
+        if not self.half_request and not self._answering:
+            self.abort()
 
     def close(self) -> None:
         """Close once everything is written. The caller sees it even if a forked child holds a copy of the socket."""
@@ -260,11 +345,13 @@ class Connection:
                 return
             if request is None:
                 return
+            self._answering = True
             try:
                 await self._server.answer(request, self)
             except (Dropped, Abandoned):
                 return
-            if self._parser.our_state is not h11.DONE or self._parser.their_state is not h11.DONE:
+            self._answering = False
+            if self._retired or self._parser.our_state is not h11.DONE or self._parser.their_state is not h11.DONE:
                 return
             self._parser.start_next_cycle()
 
@@ -314,9 +401,9 @@ class Connection:
             self.half_request = self.half_request or bool(data)
             self._parser.receive_data(data)
 
-    async def write(self, reply: Reply, overrides: Overrides = ()) -> None:
+    async def write(self, reply: Reply, fault: Fault | None = None) -> None:
         """Write a reply, in one piece as far as the caller takes it."""
-        self._writer.write(self._render(reply, overrides))
+        self._writer.write(self._render(reply, fault))
         try:
             async with asyncio.timeout(_WRITE_SECONDS):
                 await self._writer.drain()
@@ -324,22 +411,23 @@ class Connection:
             self.abort()
             raise
 
-    async def trickle(self, reply: Reply, seconds: float, exchange: Exchange, overrides: Overrides) -> None:
+    async def trickle(self, reply: Reply, seconds: float, exchange: Exchange, fault: Fault) -> None:
         """Write a reply byte by byte, the status line included, with a pause before each."""
-        for byte in self._render(reply, overrides):
+        for byte in self._render(reply, fault):
             await exchange.wait(seconds)
             self._writer.write(bytes((byte,)))
 
-    def _render(self, reply: Reply, overrides: Overrides) -> bytes:
+    def _render(self, reply: Reply, fault: Fault | None) -> bytes:
         """A reply as bytes, framed as net/http frames it. Notes for the parser whether the connection stays open."""
         # The parser keeps track of the connection; what it would write is not what is written.
         self._parser.send(h11.Response(status_code=404, headers=[("Content-Length", "0")]))
         self._parser.send(h11.EndOfMessage())
         body = reply.body
+        overrides = fault.headers if fault is not None else ()
         headers = sorted(reply.headers, key=lambda pair: pair[0].lower())
         if reply.content_type is not None:
             headers.insert(0, ("Content-Type", reply.content_type))
-        headers.append(("Date", formatdate(usegmt=True)))
+        headers.append(("Date", formatdate(self._server.clock.timestamp(), usegmt=True)))
         framing: tuple[str, str] | None = ("Content-Length", str(len(body)))
         if reply.status in (204, 304):
             framing, body = None, b""
@@ -350,11 +438,15 @@ class Connection:
             # The fault wants it framed in its own way, maybe a wrong one: what follows could not be told apart.
             framing = None
             self._parser.send_failed()
+        elif fault is not None and fault.truncate is not None:
+            # More is announced than comes, whatever the size of the body.
+            framing, body = ("Content-Length", str(max(len(body), fault.truncate + 1))), body[: fault.truncate]
+            self._parser.send_failed()
         elif framing is not None and framing[0] == "Transfer-Encoding":
             body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
         if framing is not None:
             headers.append(framing)
-        if self._parser.our_state is not h11.DONE:
+        if self._retired or self._parser.our_state is not h11.DONE:
             headers.append(("Connection", "close"))
         headers = [pair for pair in headers if pair[0].lower() not in replaced]
         headers += [(name, value) for name, value in overrides if value is not None]

@@ -6,13 +6,18 @@ know each other.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
+from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.contract import Contract
 from kubernaut_client.emulator.database import Database
+from kubernaut_client.emulator.dlq import DeadLetters
 from kubernaut_client.emulator.messages import Reply, Request
+from kubernaut_client.emulator.metrics import Metrics
+from kubernaut_client.emulator.self_audit import SelfAudit
 from kubernaut_client.emulator.validation import Validator
 
 Build: TypeAlias = Literal["2025-12-30", "2025-12-27"]
@@ -21,12 +26,17 @@ BUILDS: Final[tuple[Build, ...]] = get_args(Build)
 
 @dataclass(frozen=True)
 class Service:
-    """One instance of the service."""
+    """One instance of the service. `shutting_down` is set from the signal to stop on, which readiness tells first."""
 
     build: Build
     contract: Contract
     validator: Validator
     database: Database
+    clock: Clock
+    metrics: Metrics
+    dead_letters: DeadLetters
+    self_audit: SelfAudit
+    shutting_down: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ validator, the decoding into structs, is `gostruct.py`, in the handlers.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -99,10 +99,15 @@ class Violation:
 
 
 class Validator:
-    """Checks requests of all operations. Safe to use from several threads; the schemas are compiled on first use."""
+    """Checks requests of all operations. Safe to use from several threads; the schemas are compiled on first use.
 
-    def __init__(self, contract: Contract) -> None:
+    Args:
+        on_failure: Called for every request that breaks the contract.
+    """
+
+    def __init__(self, contract: Contract, on_failure: Callable[[], None]) -> None:
         self._contract = contract
+        self._on_failure = on_failure
         self._definitions = {name: as_json_schema(schema) for name, schema in contract.schemas.items()}
         self._compiled: dict[str, jsonschema_rs.Draft7Validator] = {}
 
@@ -119,6 +124,7 @@ class Validator:
             if reason:
                 failures.append(f'parameter "{parameter.name}" in query has an error: {reason}')
         if failures:
+            self._on_failure()
             raise ValidationFailure(" | ".join(failures))
         return values
 
@@ -146,6 +152,13 @@ class Validator:
         Raises:
             ValidationFailure: With all findings, joined by ` | `.
         """
+        try:
+            return self._check_body(operation, content_type, body)
+        except ValidationFailure:
+            self._on_failure()
+            raise
+
+    def _check_body(self, operation: Operation, content_type: str, body: bytes) -> bytes:
         expected = operation.body
         if expected is None:
             return body
@@ -192,6 +205,10 @@ class Validator:
                 validate_formats=True,
             )
             self._compiled[key] = validator
+        if validator.is_valid(value):
+            return []
+        # Older releases of the library take 3.0 for no integer where null is allowed, too.
+        value = _whole(value)
         if validator.is_valid(value):
             return []
         found: dict[tuple[str | int, ...], list[Violation]] = {}
@@ -276,6 +293,17 @@ def _parse_integer(text: str) -> int | str:
 def _quote(text: str) -> str:
     """A text in double quotes, as Go prints it."""
     return '"' + "".join(f"\\{part}" if part in '"\\' else part for part in text) + '"'
+
+
+def _whole(value: gojson.JSON) -> gojson.JSON:
+    """The same value with whole floats as integers."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
+        return int(value)
+    if isinstance(value, dict):
+        return {name: _whole(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return value
 
 
 def _cleaned(value: gojson.JSON) -> gojson.JSON:

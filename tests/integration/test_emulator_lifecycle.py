@@ -227,7 +227,7 @@ def test_log(emulator: Emulator) -> None:
     assert [(record.number, record.method, record.path, record.operation, record.status) for record in records] == [
         (1, "POST", WORKFLOWS, "createWorkflow", 201),
         (2, "GET", f"{WORKFLOWS}?limit=3&component=p%20d", "listWorkflows", 200),
-        (3, "POST", f"{WORKFLOWS}/search", "searchWorkflows", 501),
+        (3, "POST", f"{WORKFLOWS}/search", "searchWorkflows", 400),
         (4, "DELETE", WORKFLOWS, None, 405),
         (5, "GET", f"{WORKFLOWS}/3f2504e0-4f89-41d3-9a0c-0305e82c3301", "getWorkflowByID", None),
     ]
@@ -250,7 +250,9 @@ def test_rows(emulator: Emulator) -> None:
     assert (first["version"], first["is_latest_version"], first["owner"]) == ("1.0.0", False, "me")
     assert (second["version"], second["is_latest_version"], second["labels"]["component"]) == ("2.0.0", True, "pod")
     assert first["created_at"] < first["updated_at"] == second["created_at"]
-    with pytest.raises(LookupError, match="there is no table 'pg_class'; there is remediation_workflow_catalog"):
+    with pytest.raises(
+        LookupError, match="there is no table 'pg_class'; there is audit_events, notification_audit, remediation"
+    ):
         emulator.rows("pg_class")
 
 

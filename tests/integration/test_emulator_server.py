@@ -187,12 +187,6 @@ def test_router_fallbacks(emulator: Emulator, method: str, path: str, status: in
     assert answer.headers["Vary"] == "Origin" and "Server" not in answer.headers
 
 
-def test_routes_to_come_say_so(emulator: Emulator) -> None:
-    answer = call(emulator, "POST", f"{WORKFLOWS}/search", {})
-    assert (answer.status, answer.headers["Content-Type"]) == (501, "application/problem+json")
-    assert "searchWorkflows" in answer.json["detail"]
-
-
 def test_absolute_target(emulator: Emulator) -> None:
     with raw(emulator, LAST.replace(b"GET /", b"GET http://anywhere:1/")) as connection:
         assert read_all(connection).endswith(b'{"status":"alive"}')

@@ -18,7 +18,9 @@ async def health(call: Call) -> Reply:
 
 
 async def ready(call: Call) -> Reply:
-    """GET /health/ready: asks the database."""
+    """GET /health/ready: says no as soon as the service is told to stop; otherwise asks the database."""
+    if call.service.shutting_down.is_set():
+        return _text(503, '{"status":"not_ready","reason":"shutting_down"}')
     try:
         await call.service.database.ping()
     except DatabaseFailure as failure:

@@ -25,7 +25,7 @@ _LABELS: Final = Struct(
     "MandatoryLabels",
     tuple(Field(name, "string") for name in ("signal_type", "severity", "component", "environment", "priority")),
 )
-_DETECTED: Final = Struct(
+DETECTED: Final = Struct(
     "DetectedLabels",
     (
         Field("failed_detections", "strings"),
@@ -58,7 +58,7 @@ _WORKFLOW: Final = Struct(
         Field("container_digest", "string", optional=True),
         Field("labels", _LABELS),
         Field("custom_labels", "map", optional=True),
-        Field("detected_labels", _DETECTED),
+        Field("detected_labels", DETECTED),
         Field("status", "string"),
         Field("status_reason", "string", optional=True),
         Field("disabled_at", "time", optional=True),
@@ -99,7 +99,7 @@ _DISABLE: Final = Struct(
 )
 
 _NO_LABELS_SET: Final = _LABELS.zero()
-_NOTHING_DETECTED: Final = _DETECTED.zero()
+_NOTHING_DETECTED: Final = DETECTED.zero()
 _REQUIRED: Final = ("workflow_name", "version", "name", "description", "content")
 _REQUIRED_LABELS: Final = ("signal_type", "severity", "component")
 _NO_LABELS: Final = "labels are required (signal_type, severity, component, environment, priority)"
@@ -189,7 +189,7 @@ async def list_all(call: Call) -> Reply:
     offset = max(_integer(call.query.get("offset", "")) or 0, 0)
     page: LiteralString = " ORDER BY created_at DESC LIMIT %s OFFSET %s"
     try:
-        async with call.service.database.connection() as connection:
+        async with call.service.database.reading() as connection:
             counted = await connection.execute(_COUNT + where, values)
             (total,) = await counted.fetchone() or (0,)
             cursor = await connection.execute(_SELECT + where + page, [*values, limit, offset])
@@ -215,9 +215,7 @@ async def versions(call: Call) -> Reply:
     """GET /api/v1/workflows/by-name/{workflow_name}/versions."""
     name = call.arguments["workflow_name"]
     try:
-        rows = await call.service.database.fetch(
-            _SELECT + " WHERE workflow_name = %s ORDER BY created_at DESC", (name,)
-        )
+        rows = await call.service.database.read(_SELECT + " WHERE workflow_name = %s ORDER BY created_at DESC", (name,))
     except DatabaseFailure:
         return problems.internal_error("Failed to list workflow versions")
     shown = [_shown(_read(row)) for row in rows] or None
@@ -238,7 +236,7 @@ async def update(call: Call) -> Reply:
     if change["status"] is not None:
         workflow["status"] = change["status"]
         if change["status"] == "disabled":
-            workflow["disabled_at"] = GoTime.now()
+            workflow["disabled_at"] = call.service.clock.go_time()
             workflow["disabled_by"] = change["disabled_by"]
             workflow["disabled_reason"] = change["disabled_reason"]
     try:
@@ -258,7 +256,7 @@ async def disable(call: Call) -> Reply:
     if isinstance(workflow, Reply):
         return workflow
     workflow["status"] = "disabled"
-    workflow["disabled_at"] = GoTime.now()
+    workflow["disabled_at"] = call.service.clock.go_time()
     workflow["disabled_by"] = change["updated_by"]
     workflow["disabled_reason"] = change["reason"]
     try:
@@ -270,7 +268,7 @@ async def disable(call: Call) -> Reply:
 
 async def _find(service: Service, workflow_id: str) -> Workflow | None:
     # PostgreSQL parses the id, hence upper case, braces and missing hyphens are fine.
-    rows = await service.database.fetch(_SELECT + " WHERE workflow_id = %s::uuid", (workflow_id,))
+    rows = await service.database.read(_SELECT + " WHERE workflow_id = %s::uuid", (workflow_id,))
     return _read(rows[0]) if rows else None
 
 
@@ -330,7 +328,7 @@ def _stored(workflow: Workflow) -> Sequence[object]:
         workflow["container_digest"],
         gojson.encode(workflow["labels"]),
         gojson.encode(workflow["custom_labels"] or {}),
-        gojson.encode(_present(_members(workflow["detected_labels"]))),
+        gojson.encode(present(_members(workflow["detected_labels"]))),
         workflow["status"],
         workflow["previous_version"],
         workflow["version_notes"],
@@ -362,7 +360,7 @@ def _read(row: TupleRow) -> Workflow:
     return workflow
 
 
-def _present(members: Mapping[str, Any]) -> dict[str, Any]:
+def present(members: Mapping[str, Any]) -> dict[str, Any]:
     """Members that are set: neither false, nor empty, nor zero."""
     return {name: value for name, value in members.items() if value}
 
@@ -376,7 +374,7 @@ def _shown(workflow: Workflow) -> dict[str, object]:
             if value:
                 shown[member.name] = dict(sorted(_members(value).items()))
         elif member.name == "detected_labels":
-            shown[member.name] = _present(_members(value))
+            shown[member.name] = present(_members(value))
         elif value is None and member.optional:
             continue
         elif member.kind == "raw":
