@@ -19,7 +19,7 @@ from uuid import UUID
 from kubernaut_datastorage.types import Unset
 
 from .errors import InvalidRequestError
-from .problems import DEPTH_LIMIT, one_line, shown
+from .problems import DEPTH_LIMIT, MESSAGE_LIMIT, one_line, shown
 
 STATUSES = ("active", "disabled", "deprecated", "archived")
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -42,7 +42,10 @@ class _Encodable(Protocol):
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong with one input: (field path, reason) pairs in the order of the table."""
+    """What is wrong with one input: (field path, reason) pairs in the order of the table.
+
+    A path inside a free-form member is cut where it gets longer than a message shows.
+    """
 
     found: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     values: int = 0
@@ -161,7 +164,7 @@ def text_lists(value: object, path: str, findings: Findings) -> object:
         findings.add(path, f"must be a mapping of names to lists of strings, not {type(value).__name__}")
         return value
     return {
-        str.__str__(cast("str", key)): texts(item, f"{path}.{key}", findings)
+        str.__str__(cast("str", key)): texts(item, below(path, f".{key}"), findings)
         for key, item in cast("Mapping[object, object]", value).items()
         if _key(key, path, findings)
     }
@@ -173,7 +176,12 @@ def texts(value: object, path: str, findings: Findings, choices: Sequence[str] =
         findings.add(path, f"must be a list of strings, not {type(value).__name__}")
         return value
     rule = text(choices=choices)
-    return [rule(item, f"{path}[{i}]", findings) for i, item in enumerate(cast("Iterable[object]", value))]
+    return [rule(item, below(path, f"[{i}]"), findings) for i, item in enumerate(cast("Iterable[object]", value))]
+
+
+def below(path: str, part: str) -> str:
+    """The path of what a free-form value holds. Cut, as a long key would come again with each value below it."""
+    return path if len(path) > MESSAGE_LIMIT else f"{path}{part}"[: MESSAGE_LIMIT + 1]
 
 
 @dataclass(frozen=True)
@@ -398,13 +406,13 @@ def _json(value: object, path: str, findings: Findings, depth: int) -> object:
         return str.__str__(value)
     elif isinstance(value, Mapping):
         return {
-            str.__str__(cast("str", key)): _json(item, f"{path}.{key}", findings, depth + 1)
+            str.__str__(cast("str", key)): _json(item, below(path, f".{key}"), findings, depth + 1)
             for key, item in cast("Mapping[object, object]", value).items()
             if _key(key, path, findings)
         }
     elif isinstance(value, list | tuple):
         items = cast("Iterable[object]", value)
-        return [_json(item, f"{path}[{i}]", findings, depth + 1) for i, item in enumerate(items)]
+        return [_json(item, below(path, f"[{i}]"), findings, depth + 1) for i, item in enumerate(items)]
     elif isinstance(value, float):
         if not isfinite(value):
             findings.add(path, "must be a finite number: JSON has no NaN and no infinity")

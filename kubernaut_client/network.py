@@ -30,9 +30,9 @@ class Exchange:
     __slots__ = ("end", "received", "sent")
 
     def __init__(self, limit: float) -> None:
-        self.end = time.monotonic() + limit
-        self.sent = False
-        self.received = False
+        self.end: float = time.monotonic() + limit
+        self.sent: bool = False
+        self.received: bool = False
 
     def left(self, timeout: type[httpcore.TimeoutException]) -> float:
         left = self.end - time.monotonic()

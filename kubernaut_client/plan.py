@@ -115,8 +115,8 @@ class Plan(Rows[PlanRow]):
 
     allow_demote: bool = False
     """Whether a row may be created below the version that is the latest."""
-    seen: frozenset[UUID] = field(default=frozenset(), repr=False, compare=False)
-    """Every row that the catalog was seen to hold when the plan was made, if it was read as a whole."""
+    seen: frozenset[UUID] | None = field(default=None, repr=False, compare=False)
+    """The newest rows of the catalog when the plan was made, as far as it was read; None if it was asked for a name."""
     ORDER: ClassVar[tuple[str, ...]] = ("create", "unchanged", "superseded", "drifted", "demotes", "invalid")
 
     @property
@@ -255,7 +255,7 @@ def check(workflows: Iterable[object]) -> list[Wanted]:
     if isinstance(workflows, str | bytes | Mapping) or not isinstance(workflows, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
         kind = type(cast("object", workflows)).__name__
         raise InvalidRequestError(f"workflows: must be an iterable of workflows, not {kind}", field="workflows")
-    wanted: dict[tuple[str, str], Wanted] = {}
+    places: dict[tuple[str, str], int] = {}
     rows: list[Wanted] = []
     for workflow in workflows:
         members = as_mapping(workflow, "workflow", Findings()) or {}
@@ -267,12 +267,12 @@ def check(workflows: Iterable[object]) -> list[Wanted]:
         except InvalidRequestError as error:
             rows.append(Wanted(name, version, {}, error))
             continue
-        before = wanted.setdefault((name, version), row)
-        if before is row:
+        place = places.setdefault((name, version), len(rows))
+        if place == len(rows):
             rows.append(row)
-        elif not _same_json(before.payload, row.payload):
+        elif not _same_json(rows[place].payload, row.payload):
             twice = InvalidRequestError("version: is given twice with different content", field="version")
-            rows[rows.index(before)] = wanted[name, version] = Wanted(name, version, {}, twice)
+            rows[place] = Wanted(name, version, {}, twice)
     return rows
 
 
@@ -297,6 +297,7 @@ def decide(
         if not differences and latest is not None and latest.version not in given:
             action = "superseded"
             warnings.append(f"search shows version {_quoted(latest.version)}, which the input doesn't have")
+        warnings += _out_of_order(wanted, rows, latest)
         if existing.status != wanted.payload["status"]:
             warnings.append(f"its status is {_quoted(existing.status)}, not {wanted.payload['status']!r}")
     else:
@@ -329,6 +330,14 @@ def _order(version: str, latest: str | None) -> Literal["below", "above"] | None
     if mine is None or theirs is None:
         return None
     return "below" if mine < theirs else "above"
+
+
+def _out_of_order(wanted: Wanted, rows: Sequence[StoredWorkflow], latest: StoredWorkflow | None) -> Iterator[str]:
+    """The service marks what came last as the latest, and sometimes two that came together."""
+    if latest is not None and _order(latest.version, wanted.version) == "below":
+        yield f"search shows {_quoted(latest.version)}, which is lower and was stored later"
+    if sum(row.is_latest_version for row in rows) > 1 and latest is not None and latest.version == wanted.version:
+        yield "more than one version is marked as the latest: search may show any of them"
 
 
 def _hiding(

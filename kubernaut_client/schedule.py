@@ -79,17 +79,15 @@ class Schedule:
         self._pop(row.name)
         self._late.append(row.name)
 
-    def conflict(self, row: PlanRow, error: ConflictError) -> StoredWorkflow | None:
-        """It was answered with 409: the stored row if a walk has shown it already, else None until one does."""
+    def conflict(self, row: PlanRow, error: ConflictError) -> list[StoredWorkflow]:
+        """It was answered with 409: what walks have shown of its name if it is among that, else nothing until it is."""
         state = self._names[row.name]
-        stored = state.stored.get(row.version)
-        if stored is not None:
-            self._pop(row.name)
-            self._late.append(row.name)
-        else:
-            self._meet()
-            state.busy, state.dispute = False, error
-        return stored
+        state.busy = False
+        if row.version in state.stored:
+            return list(state.stored.values())
+        self._meet()
+        state.dispute = error
+        return []
 
     def failed(self, row: PlanRow) -> list[PlanRow]:
         """It can't be stored; gives the later versions of its name, which aren't sent."""
@@ -108,17 +106,20 @@ class Schedule:
         return {name: (state.rows[0], state.dispute) for name, state in self._names.items() if state.dispute}
 
     @property
-    def left(self) -> list[PlanRow]:
-        """Every row that is neither stored nor given up, those in progress included."""
-        return [row for state in self._names.values() for row in state.rows]
+    def left(self) -> dict[str, list[PlanRow]]:
+        """The rows of each name that are neither stored nor given up, those in progress included."""
+        return {name: list(state.rows) for name, state in self._names.items()}
 
     def in_progress(self, row: PlanRow) -> bool:
         """Whether it was taken and nothing was said of it since."""
         state = self._names.get(row.name)
         return state is not None and state.busy and state.rows[0] is row
 
-    def news(self, rows: Iterable[StoredWorkflow]) -> list[tuple[PlanRow, StoredWorkflow]]:
-        """What a walk has shown: gives the rows that are settled by it, and goes on at another place."""
+    def news(self, rows: Iterable[StoredWorkflow]) -> list[tuple[PlanRow, list[StoredWorkflow]]]:
+        """What a walk has shown: gives the rows that it explains, each with what is known of its name.
+
+        What is left goes on at another place.
+        """
         self._walked_at = self._conflicts
         touched: set[str] = set()
         for stored in rows:
@@ -126,15 +127,15 @@ class Schedule:
             if state is not None:
                 state.stored[stored.version] = stored
                 touched.add(stored.workflow_name)
-        settled: list[tuple[PlanRow, StoredWorkflow]] = []
+        self._rotate(last=touched)
+        explained: list[tuple[PlanRow, list[StoredWorkflow]]] = []
         for name in touched:
             state = self._names[name]
             # A row in progress is settled by its own answer, so that what we stored is ours.
-            while not state.busy and state.rows and state.rows[0].version in state.stored:
-                settled.append((state.rows[0], state.stored[state.rows[0].version]))
-                self._pop(name)
-        self._rotate(last=touched)
-        return settled
+            shown = [row.version in state.stored for row in state.rows]
+            count = 0 if state.busy else (shown.index(False) if False in shown else len(shown))
+            explained += [(row, list(state.stored.values())) for row in list(state.rows)[:count]]
+        return explained
 
     def overtaken(self) -> list[str]:
         """Names of which a walk has shown a latest version that is higher than the one that would be sent next."""
@@ -145,10 +146,13 @@ class Schedule:
         ]
 
     def drop(self, row: PlanRow) -> None:
-        """It isn't to be sent after all."""
-        self._names[row.name].rows.remove(row)
-        if not self._names[row.name].rows:
-            del self._names[row.name]
+        """It isn't to be sent, or not again: somebody else is at its name, which comes last."""
+        rows = self._names[row.name].rows
+        if rows[0] is row:
+            self._pop(row.name)
+            self._late.append(row.name)
+        else:
+            rows.remove(row)
 
     def _meet(self) -> None:
         self._conflicts += 1

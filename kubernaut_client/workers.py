@@ -30,7 +30,7 @@ class Workers(Generic[T, R]):
     """
 
     def __init__(self) -> None:
-        self.active = 0
+        self.active: int = 0
         self._threads = 0
         self._jobs: SimpleQueue[tuple[T, Context, Callable[[], R]] | None] = SimpleQueue()
         self._done: SimpleQueue[tuple[T, R | None, BaseException | None]] = SimpleQueue()

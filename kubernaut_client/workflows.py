@@ -10,6 +10,7 @@ import builtins
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from hashlib import sha256
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
@@ -268,12 +269,14 @@ class AsyncWorkflows:
         store in the meantime is found `unchanged` or `drifted` by "someone else", and several processes may apply the
         same workflows at once. Interrupted, run it again.
 
-        `concurrency` (1 to 64) bounds how many names are written at a time, in threads of their own. `progress(done,
-        total, row)` is called after every row, in the caller's thread; also before an interruption comes through, for
-        what was in progress: it may be stored (outcome UNKNOWN) if the service hadn't answered within a second.
-        `deadline` is for the whole apply; without it each workflow has the deadline of the retry policy.
+        `concurrency` (1 to 64) bounds how many names are written at a time; it is halved where others write the same.
+        `progress(done, total, row)` is called after every row, in the caller's thread or task; also before an
+        interruption comes through, for what was in progress: it may be stored (outcome UNKNOWN) if there was no answer,
+        for which the synchronous client waits a second. `deadline` is for the whole apply; without it each workflow has
+        the deadline of the retry policy. When nobody can be connected to, or as many in a row as are in progress at a
+        time get no answer, the rest isn't sent.
         """
-        _check_apply(concurrency, on_drift)
+        _check_apply(concurrency, on_drift, progress)
         rows = plan.rows if isinstance(plan, Plan) else (plan,)  # pyright: ignore[reportUnnecessaryIsInstance]
         if not all(isinstance(row, PlanRow) for row in rows):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidRequestError("plan: must be what plan() returned", field="plan")
@@ -292,7 +295,7 @@ class AsyncWorkflows:
         deadline: float | None = None,
     ) -> BootstrapReport:
         """Make the catalog hold these workflows: `plan`, then `apply`. Nothing is written where nothing is to do."""
-        _check_apply(concurrency, on_drift)
+        _check_apply(concurrency, on_drift, progress)
         clock = bootstrap.Clock(self._options, timeout, deadline)
         plan = await bootstrap.plan(check(workflows), clock, allow_demote=allow_demote)
         return await bootstrap.Apply(plan, clock, concurrency, progress).run(on_drift=on_drift, stale=False)
@@ -326,8 +329,10 @@ def _found(row: StoredWorkflow, differences: tuple[Difference, ...], warnings: t
     return EnsureResult("drifted" if differences else "unchanged", row, differences, warnings=warnings)
 
 
-def _check_apply(concurrency: object, on_drift: object) -> None:
+def _check_apply(concurrency: object, on_drift: object, progress: object) -> None:
     if type(concurrency) is not int or not 1 <= concurrency <= 64:
         raise InvalidRequestError("concurrency: must be an integer from 1 to 64", field="concurrency")
     if not isinstance(on_drift, str) or on_drift not in ("report", "fail"):
         raise InvalidRequestError("on_drift: must be 'report' or 'fail'", field="on_drift")
+    if progress is not None and (not callable(progress) or iscoroutinefunction(progress)):
+        raise InvalidRequestError("progress: must be a plain function, which nobody awaits", field="progress")

@@ -4,7 +4,13 @@ Tests are imported by location (`--import-mode=importlib`), so that nothing of t
 an installed wheel can be tested from here. A helper module is imported by its full name: `tests.unit.helpers`.
 """
 
+import signal
+
 import pytest
+
+# A shell starts what runs in its background with SIGINT ignored, and so would be every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

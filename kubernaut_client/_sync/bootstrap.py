@@ -19,12 +19,13 @@ from kubernaut_datastorage.models import StoredWorkflow
 from . import procedures
 from ..errors import (
     BootstrapError,
+    ConfigurationError,
     ConflictError,
-    ConnectError,
     InvalidRequestError,
     KubernautError,
     Outcome,
     RequestTimeoutError,
+    TransportError,
 )
 from .execute import Call, Options
 from ..operations import LIST_WORKFLOWS
@@ -64,8 +65,9 @@ def plan(wanted: Sequence[Wanted], clock: Clock, *, allow_demote: bool) -> Plan:
     for item in wanted:
         groups.setdefault(item.name, []).append(item)
     given = {name: frozenset(i.version for i in items if not i.error) for name, items in groups.items()}
+    asked = {name: versions for name, versions in given.items() if versions}
     seen: set[UUID] = set()
-    rows = _rows({name: versions for name, versions in given.items() if versions}, clock, seen)
+    rows = _rows(asked, clock, seen)
     return Plan(
         tuple(
             decide(item, rows.get(name, ()), given[name], allow_demote=allow_demote)
@@ -73,8 +75,13 @@ def plan(wanted: Sequence[Wanted], clock: Clock, *, allow_demote: bool) -> Plan:
             for item in ascending(_version, items)
         ),
         allow_demote=allow_demote,
-        seen=frozenset(seen),
+        seen=frozenset(seen) if _walks(asked) else None,
     )
+
+
+def _walks(names: Iterable[str]) -> bool:
+    """Whether the catalog is read for these: a name with "/" can't be asked for, a single other one costs a request."""
+    return len(set(names)) > 1 or any("/" in name for name in names)
 
 
 def _rows(names: Mapping[str, frozenset[str]], clock: Clock, seen: set[UUID]) -> dict[str, list[StoredWorkflow]]:
@@ -84,8 +91,7 @@ def _rows(names: Mapping[str, frozenset[str]], clock: Clock, seen: set[UUID]) ->
     """
     rows: dict[str, list[StoredWorkflow]] = {name: [] for name in names}
     left = set(names)
-    # A name with "/" can only be found by the walk; a single other name costs one request.
-    if len(left) > 1 or any("/" in name for name in left):
+    if _walks(left):
         for call, page, remaining in procedures.pages({}, clock.call):
             found = [row for row in page.workflows if row.workflow_name in rows]
             for row in found:
@@ -119,80 +125,97 @@ class Apply:
         self._progress = progress
         self._done: dict[int, ReportRow] = {}
         self._schedule = Schedule([row for row in plan if row.action == "create"], concurrency)
-        self._seen = set(plan.seen)
-        self._stopped: KubernautError | None = None
+        self._given: dict[str, set[str]] = {}
+        for row in plan:
+            if row.error is None:
+                self._given.setdefault(row.name, set()).add(row.version)
+        self._seen = None if plan.seen is None else set(plan.seen)
+        self._started: dict[int, float] = {}
         self._maybe_ours: set[int] = set()
+        self._stopped: KubernautError | None = None
+        self._timeouts = 0
+        self._begun = False
 
     def run(self, *, on_drift: str, stale: bool) -> BootstrapReport:
         """Do it. `stale`: time may have passed since the plan was made, so that it is compared with the catalog first.
 
         Interrupted, it tells `progress` of everything that was in progress before it raises.
         """
+        self._clock.call()  # refuses a bad timeout here rather than for every row
         for row in self._plan:
             if row.action != "create":
                 self._done[id(row)] = _reported(row)
-        if on_drift == "fail" and (self._plan.drifted or self._plan.demotes or self._plan.superseded):
-            report = BootstrapReport(tuple(self._done.values()))
-            raise BootstrapError(f"nothing was written: {self._plan}", report=report, outcome=Outcome.NOT_SENT)
-        for number, result in enumerate(list(self._done.values()), start=1):
-            self._tell(number, result)
+        self._refuse(on_drift)
         if stale and self._schedule.left:
             self._compare_again()
+            self._refuse(on_drift)
+        for number, result in enumerate(list(self._done.values()), start=1):
+            self._tell(number, result)
+        self._begun = True
         with Workers[PlanRow, ReportRow | ConflictError]() as workers:
             try:
                 self._send(workers)
             except BaseException:
                 for row, answer in workers.drain():
                     self._answered(row, answer)
-                for row in self._schedule.left:
-                    if self._schedule.in_progress(row):
+                for row in [row for rows in self._schedule.left.values() for row in rows]:
+                    if self._schedule.in_progress(row) and id(row) not in self._done:
                         interrupted = KubernautError("interrupted while it was sent", outcome=Outcome.UNKNOWN)
                         self._finish(row, _failed(row, interrupted))
                 raise
         return BootstrapReport(tuple(self._done[id(row)] for row in self._plan))
 
+    def _refuse(self, on_drift: str) -> None:
+        """`on_drift="fail"`: nothing has been written yet, and nothing will be."""
+        report = BootstrapReport(tuple(self._done[id(row)] for row in self._plan if id(row) in self._done))
+        if on_drift == "fail" and (report.drifted or report.demotes or report.superseded):
+            raise BootstrapError(f"nothing was written: {report}", report=report, outcome=Outcome.NOT_SENT)
+
     def _send(self, workers: Workers[PlanRow, ReportRow | ConflictError]) -> None:
         while True:
             while workers.active < self._schedule.width and not self._stopped and (ready := self._schedule.take()):
+                self._started[id(ready)] = time.monotonic()
                 workers.start(ready, partial(self._create, ready))
             if workers.active:
                 row, answer = workers.next()
                 self._answered(row, answer)
                 if self._schedule.walk_due and not self._stopped:
-                    self._read_news()
+                    self._explain()
             elif self._schedule.disputed and not self._stopped:
                 self._settle_disputes()
             else:
                 break
         disputes = {id(row): conflict for row, conflict in self._schedule.disputed.values()}
-        for row in self._schedule.left:
+        for row in [row for rows in self._schedule.left.values() for row in rows]:
             error = disputes.get(id(row)) or KubernautError(f"not sent: {self._stopped}")
             self._finish(row, _failed(row, error))
 
     def _create(self, row: PlanRow) -> ReportRow | ConflictError:
         """The result for a row, or the 409 that it met."""
         started = time.monotonic()
-        by: By = "us"
         try:
             created = procedures.create(row.payload, self._clock.call(), settle_conflict=False)
-            if created.recovered:
-                by = "recovered"
-            result = ReportRow(row.name, row.version, "created", by, str(created.workflow.workflow_id))
         except ConflictError as error:
             if error.existing is None:
                 return error
-            result = _found(row, error.existing)
+            return replace(_found(row, error.existing), seconds=time.monotonic() - started)
+        except (ConfigurationError, InvalidRequestError):
+            raise
         except KubernautError as error:
-            result = _failed(row, error)
-        return replace(result, warnings=row.warnings, seconds=time.monotonic() - started)
+            return replace(_failed(row, error), seconds=time.monotonic() - started)
+        by: By = "recovered" if created.recovered else "us"
+        identity = str(created.workflow.workflow_id)
+        seconds = time.monotonic() - started
+        return ReportRow(row.name, row.version, "created", by, identity, (), row.warnings, seconds)
 
     def _answered(self, row: PlanRow, result: ReportRow | ConflictError) -> None:
         if isinstance(result, ConflictError):
+            self._timeouts = 0
             if result.maybe_ours:
                 self._maybe_ours.add(id(row))
-            stored = self._schedule.conflict(row, result)
-            if stored is not None:
-                self._settle(row, stored)
+            known = self._schedule.conflict(row, result)
+            if known:
+                self._settle(row, known)
             return
         self._finish(row, result)
         if result.action == "created":
@@ -201,90 +224,120 @@ class Apply:
             self._schedule.met(row)
         else:
             self._give_up(row)
-            # Nobody is there: asking again for every other workflow would take as many deadlines.
-            if isinstance(result.error, ConnectError):
-                self._stopped = result.error
+        self._watch(result.error)
+
+    def _watch(self, error: KubernautError | None) -> None:
+        """Stop when nobody is there: asking again for every other workflow would take as many deadlines."""
+        self._timeouts = self._timeouts + 1 if isinstance(error, RequestTimeoutError) else 0
+        unsent = isinstance(error, TransportError) and error.outcome is Outcome.NOT_SENT
+        if unsent or self._timeouts >= self._concurrency:
+            self._stopped = error
 
     def _give_up(self, row: PlanRow) -> None:
         for later in self._schedule.failed(row):
             error = KubernautError(f"not sent: version {row.version!r} before it failed")
             self._finish(later, _failed(later, error))
 
-    def _read_news(self) -> None:
-        """Read what is new in the catalog: from the newest row on to the first page with a row that was seen before.
-
-        A failure only means that nothing is known yet: whatever is in dispute at the end is looked at once more.
-        """
-        rows: list[StoredWorkflow] = []
-        try:
-            for _, page, _ in procedures.pages({}, self._clock.call):
-                fresh = [row for row in page.workflows if row.workflow_id not in self._seen]
-                rows += fresh
-                if len(fresh) < len(page.workflows):
-                    break
-        except KubernautError as error:
-            _logger.warning("the catalog couldn't be read (%s); the bootstrap goes on", type(error).__name__)
-        self._seen.update(row.workflow_id for row in rows)
-        self._learn(rows)
-
     def _compare_again(self) -> None:
-        """Look for what was stored since the plan was made."""
-        if self._seen:
-            self._read_news()
+        """Look for what was stored since the plan was made; raises if that can't be seen."""
+        if self._seen is None:
+            self._look(self._schedule.left)
         else:
-            self._look([row.name for row in self._schedule.left])
+            self._read_news(self._seen)
+
+    def _explain(self) -> None:
+        """Look for what the conflicts were about.
+
+        A failure only means that nothing more is known yet: what is in dispute at the end is looked at once more.
+        """
+        try:
+            if self._seen is None:
+                self._look(self._schedule.disputed)
+            else:
+                self._read_news(self._seen)
+        except (ConfigurationError, InvalidRequestError):
+            raise
+        except KubernautError as error:
+            self._schedule.news(())
+            _logger.warning("the catalog couldn't be read (%s); the bootstrap goes on", type(error).__name__)
+
+    def _read_news(self, seen: set[UUID]) -> None:
+        """Read what is new in the catalog: from the newest row on to the first page with a row that was seen before."""
+        rows: list[StoredWorkflow] = []
+        for _, page, _ in procedures.pages({}, self._clock.call):
+            fresh = [row for row in page.workflows if row.workflow_id not in seen]
+            rows += fresh
+            if len(fresh) < len(page.workflows):
+                break
+        # Only now: of a walk that broke off, the rows below would never be read.
+        seen.update(row.workflow_id for row in rows)
+        self._learn(rows)
 
     def _settle_disputes(self) -> None:
         disputed = self._schedule.disputed
-        failure: KubernautError | None = None
         if self._schedule.walk_due:
-            self._read_news()
-        else:
-            try:
-                self._look(disputed)
-            except KubernautError as error:
-                failure = error
-            for name, (row, conflict) in self._schedule.disputed.items():
-                if name in disputed and disputed[name][0] is row:
-                    self._finish(row, _failed(row, failure or conflict))
-                    self._give_up(row)
+            self._explain()
+            return
+        failure: KubernautError | None = None
+        try:
+            self._look(disputed)
+        except (ConfigurationError, InvalidRequestError):
+            raise
+        except KubernautError as error:
+            failure = error
+        for name, (row, conflict) in self._schedule.disputed.items():
+            if name in disputed and disputed[name][0] is row:
+                if failure is not None:
+                    # What kept us from looking says nothing of the write.
+                    failure.outcome = conflict.outcome
+                self._finish(row, _failed(row, failure or conflict))
+                self._give_up(row)
 
     def _look(self, names: Iterable[str]) -> None:
-        wanted = {name: frozenset(row.version for row in self._schedule.left if row.name == name) for name in names}
-        rows = _rows(wanted, self._clock, self._seen)
+        left = self._schedule.left
+        wanted = {name: frozenset(row.version for row in left[name]) for name in names}
+        rows = _rows(wanted, self._clock, set())
         self._learn([row for stored in rows.values() for row in stored])
 
     def _learn(self, rows: Sequence[StoredWorkflow]) -> None:
-        for row, found in self._schedule.news(rows):
-            self._settle(row, found)
+        for row, known in self._schedule.news(rows):
+            self._settle(row, known)
         if self._plan.allow_demote:
             return
+        left = self._schedule.left
         for name in self._schedule.overtaken():
-            given = frozenset(row.version for row in self._plan if row.name == name)
-            left = [row for row in self._schedule.left if row.name == name]
             # What a walk shows of a name may be a part of it only.
             try:
                 stored = procedures.versions(name, self._clock.call())
+            except (ConfigurationError, InvalidRequestError):
+                raise
             except KubernautError as error:
-                self._finish(left[0], _failed(left[0], error))
-                self._give_up(left[0])
+                self._finish(left[name][0], _failed(left[name][0], error))
+                self._give_up(left[name][0])
                 continue
-            for row in left:
-                now = decide(Wanted(row.name, row.version, row.payload), stored, given)
-                if now.action != "create":
-                    self._schedule.drop(row)
-                    self._finish(row, _reported(now))
+            for row in left[name]:
+                self._settle(row, stored)
 
-    def _settle(self, row: PlanRow, stored: StoredWorkflow) -> None:
-        """A 409 that is explained: by a lost answer of our own, if there was one and the row is as we sent it."""
-        result = _found(row, stored)
-        if id(row) in self._maybe_ours and not result.differences:
+    def _settle(self, row: PlanRow, known: Sequence[StoredWorkflow]) -> None:
+        """Report a row that isn't to be created after all; by the rows of its name that are stored by now."""
+        wanted = Wanted(row.name, row.version, row.payload)
+        now = decide(wanted, known, frozenset(self._given[row.name]), allow_demote=self._plan.allow_demote)
+        if now.action == "create":
+            return
+        self._schedule.drop(row)
+        result = _reported(now)
+        if now.existing is not None and id(row) in self._maybe_ours and not now.differences:
             result = replace(result, action="created", by="recovered")
+        elif now.existing is not None:
+            result = replace(result, by="someone else")
+        if id(row) in self._started:
+            result = replace(result, seconds=time.monotonic() - self._started[id(row)])
         self._finish(row, result)
 
     def _finish(self, row: PlanRow, result: ReportRow) -> None:
         self._done[id(row)] = result
-        self._tell(len(self._done), result)
+        if self._begun:
+            self._tell(len(self._done), result)
 
     def _tell(self, number: int, result: ReportRow) -> None:
         if self._progress is not None:
@@ -316,6 +369,7 @@ def _found(row: PlanRow, stored: StoredWorkflow) -> ReportRow:
 def _reported(row: PlanRow) -> ReportRow:
     """A row that nothing is done about."""
     identity = None if row.existing is None else str(row.existing.workflow_id)
+    # No row to be created comes here; a type checker can't know.
     action: ReportAction = "failed" if row.action == "invalid" or row.action == "create" else row.action
     return ReportRow(row.name, row.version, action, None, identity, row.differences, row.warnings, 0.0, row.error)
 

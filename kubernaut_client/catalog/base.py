@@ -29,7 +29,8 @@ class CatalogChange:
     """One thing that a catalog asks for and that the service can't do.
 
     `content-changed`: the same name and version with other content. `version-down`: the highest version of a name is
-    lower than it was; `version` is the one that it is now. `removed`: a version that is gone from the catalog.
+    lower than it was; `version` is the one that it is now. `removed`: a name that is gone from the catalog; `version`
+    is the highest that it had.
     `source` is where it is now, `base_source` where it was; each is None where there is no such place. `reason` is one
     bounded line that says what to do and names fields, never their values. The text of a change is one line.
     """
@@ -57,15 +58,14 @@ def changes_since(catalog: Catalog, base: Catalog) -> tuple[CatalogChange, ...]:
 
 
 def _changed(catalog: Catalog, base: Catalog) -> Iterator[CatalogChange]:
+    workflows = {(workflow.workflow_name, workflow.version): workflow for workflow in catalog}
     for before in base:
-        for now in catalog.by_name(before.workflow_name):
-            if now.version != before.version:
-                continue
-            fields = [difference.field for difference in compare(now.to_dict(), _as_stored(before))]
-            if fields:
-                names = one_line(", ".join(fields), 200)
-                reason = f"{names} changed under the same version: the service keeps what it has; raise the version"
-                yield _change("content-changed", now.workflow_name, now.version, catalog, base, reason)
+        now = workflows.get((before.workflow_name, before.version))
+        fields = [difference.field for difference in compare(now.to_dict(), _as_stored(before))] if now else []
+        if now and fields:
+            names = one_line(", ".join(fields), 200)
+            reason = f"{names} changed under the same version: the service keeps what it has; raise the version"
+            yield _change("content-changed", now.workflow_name, now.version, catalog, base, reason)
 
 
 def _lowered(catalog: Catalog, base: Catalog) -> Iterator[CatalogChange]:
@@ -82,14 +82,14 @@ def _lowered(catalog: Catalog, base: Catalog) -> Iterator[CatalogChange]:
 
 
 def _removed(catalog: Catalog, base: Catalog) -> Iterator[CatalogChange]:
-    for before in base:
-        name, version = before.workflow_name, before.version
-        if all(now.version != version for now in catalog.by_name(name)):
+    for name in base.names:
+        before = base.by_name(name)[-1]
+        if not catalog.by_name(name):
             reason = (
                 "is gone from the catalog, which changes nothing in the service, as it never deletes: disable it "
                 "instead (kubernaut-client workflows disable)"
             )
-            yield CatalogChange("removed", name, version, None, base.source(name, version), reason)
+            yield CatalogChange("removed", name, before.version, None, base.source(name, before.version), reason)
 
 
 def _change(kind: ChangeKind, name: str, version: str, catalog: Catalog, base: Catalog, reason: str) -> CatalogChange:

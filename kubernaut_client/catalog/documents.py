@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, cast
 
-from kubernaut_client.limits import MANDATORY_LABELS, PRIORITIES, REMEDIATION_WORKFLOW, SEVERITIES, Findings
+from kubernaut_client.limits import MANDATORY_LABELS, PRIORITIES, REMEDIATION_WORKFLOW, SEVERITIES, Findings, below
 from kubernaut_client.plan import version_key
 from kubernaut_client.problems import one_line, shown
 
-from .yamltext import CatalogProblem, Document, Reading, Text, Timestamp, ended, kind_of
+from .yamltext import KIND, CatalogProblem, Document, Reading, Text, Timestamp, ended, is_schema, kind_of
 
-KIND = "WorkflowSchema"
 DISPLAY_NAME = "kubernaut.io/display-name"
 DESCRIPTION_LIMIT = 500
 """Characters; the service takes more, the format doesn't."""
@@ -40,6 +40,7 @@ _FIELDS = {
     "container_digest": "execution.bundle",
     **{f"labels.{label}": f"labels.{label}" for label in _LABELS},
 }
+_MEMBER_OF = {place: wire for wire, place in _FIELDS.items()}
 # A payload that has these is complete: nothing is derived for it, not even what it leaves out.
 _DERIVED = ("workflow_name", "version", "name", "description", "labels", "execution_engine")
 
@@ -65,17 +66,35 @@ class Draft:
     warnings: list[CatalogProblem] = field(default_factory=list[CatalogProblem])
 
 
-@dataclass(slots=True)
+@dataclass
 class ContentFile:
-    """A file that a payload names as its content.
+    """A file that payloads name as their content.
 
     `content` is what is to be stored: of a single WorkflowSchema document its text between its markers, of anything
-    else all of it. `schema` is that document; `problems` is what is wrong with its form.
+    else all of it. `schema` is that document; `problems` is what is wrong with its form. What follows from these is
+    found once, and told once, however many payloads name the file.
     """
 
     content: str
     schema: Document | None
     problems: list[CatalogProblem]
+    told: bool = False
+    """Whether a payload has told what is wrong with the file whatever a payload says."""
+
+    @cached_property
+    def derived(self) -> _Schema | None:
+        """What the document gives."""
+        return _Schema(self.schema) if self.schema is not None else None
+
+    @cached_property
+    def lasting(self) -> list[CatalogProblem]:
+        """The problems that no payload makes up for by what it says itself."""
+        derived = self.derived.problems if self.derived is not None else []
+        return [*self.problems, *(problem for problem in derived if problem.field not in _MEMBER_OF)]
+
+    @cached_property
+    def lasting_fields(self) -> frozenset[str]:
+        return frozenset(problem.field or "" for problem in self.lasting)
 
 
 def content_file(text: Text, reading: Reading) -> ContentFile:
@@ -84,11 +103,6 @@ def content_file(text: Text, reading: Reading) -> ContentFile:
         schema = reading.documents[0]
         return ContentFile(schema.content, schema, reading.problems)
     return ContentFile(ended(text.text), None, reading.problems)
-
-
-def is_schema(value: object) -> bool:
-    """Whether a value is a WorkflowSchema document."""
-    return isinstance(value, Mapping) and cast("Mapping[str, object]", value).get("kind") == KIND
 
 
 def is_payload(value: object) -> bool:
@@ -131,11 +145,10 @@ def _of_another_kind(document: Document) -> CatalogProblem:
 
 def _read_schema(draft: Draft) -> None:
     schema = _Schema(draft.document)
-    members = schema.members()
     draft.problems += schema.problems
     reported = {problem.field or "" for problem in schema.problems}
     findings = Findings()
-    clean = REMEDIATION_WORKFLOW(members, "", findings)
+    clean = REMEDIATION_WORKFLOW(schema.members, "", findings)
     for path, reason in findings.found:
         if problem := _derived_problem(draft.document, path, reason, reported):
             draft.problems.append(problem)
@@ -177,16 +190,19 @@ def _hash(content: str) -> str:
 
 
 class _Schema:
-    """Checks a WorkflowSchema document and derives a request body from it."""
+    """Checks a WorkflowSchema document and derives a request body from it.
+
+    What is missing or of the wrong kind in the document is missing in `members`.
+    """
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.root = cast("dict[str, object]", document.value)
         self.problems: list[CatalogProblem] = []
         self._reported: set[str] = set()
+        self.members = self._derived()
 
-    def members(self) -> dict[str, Any]:
-        """The request body; what is missing or of the wrong kind in the document is missing here."""
+    def _derived(self) -> dict[str, Any]:
         self._text(self.root, "apiVersion", "", required=True)
         metadata = self._section("metadata", required=True)
         labels = self._section("labels", required=True)
@@ -338,6 +354,8 @@ class _Payload:
         given = cast("Mapping[str, Any]", draft.document.value)
         self.given = {name: value for name, value in given.items() if name != "content_file"}
         self.names_file = "content_file" in given
+        self.unusable = self.names_file and attached is None
+        """The content can't be read or derived from, which has been told."""
 
     def read(self) -> None:
         schema = self._schema()
@@ -345,6 +363,8 @@ class _Payload:
         findings = Findings()
         clean = REMEDIATION_WORKFLOW(members, "", findings)
         reported = {problem.field or "" for problem in self.draft.problems}
+        if schema is not None and self.attached is not None:
+            reported |= self.attached.lasting_fields
         for path, reason in findings.found:
             if schema is None or self._gives(path):
                 if not self._follows(path, reason, members):
@@ -352,13 +372,13 @@ class _Payload:
             elif problem := _derived_problem(schema.document, path, reason, reported):
                 self.draft.problems.append(problem)
         self._check_dates(self.given, "")
-        if not self.draft.problems and not (self.names_file and not self.attached):
+        if not self.draft.problems and not self.unusable:
             self.draft.payload = cast("dict[str, Any]", clean)
             self.draft.warnings += [*_unorderable(self.draft), *self._other_hash(members)]
 
     def _follows(self, path: str, reason: str, members: Mapping[str, Any]) -> bool:
         """Whether a finding only follows from another problem: a content that is missing or can't be read."""
-        if path in ("content", "content_hash") and self.names_file and not self.attached:
+        if path in ("content", "content_hash") and self.names_file and self.attached is None:
             return True
         if reason != "is missing":
             return False
@@ -368,17 +388,11 @@ class _Payload:
     def _members(self, schema: _Schema | None) -> dict[str, Any]:
         members: dict[str, Any] = {}
         if schema is not None:
-            members = schema.members()
-            own = {
-                problem.field: wire
-                for wire, place in _FIELDS.items()
-                for problem in schema.problems
-                if problem.field == place
-            }
+            members = schema.members
             self.draft.problems += [
                 problem
                 for problem in schema.problems
-                if problem.field not in own or not self._gives(own[problem.field])
+                if problem.field in _MEMBER_OF and not self._gives(_MEMBER_OF[problem.field])
             ]
             self.draft.warnings += schema.warnings()
         labels = self.given.get("labels")
@@ -399,8 +413,11 @@ class _Payload:
         """The document to derive from; None if there is none or nothing required is left out."""
         if self.attached is None or self._complete():
             return None
-        self.draft.problems += self.attached.problems
-        return _Schema(self.attached.schema) if self.attached.schema is not None else None
+        if not self.attached.told:
+            self.draft.problems += self.attached.lasting
+            self.attached.told = True
+        self.unusable = bool(self.attached.lasting)
+        return self.attached.derived
 
     def _complete(self) -> bool:
         labels = self.given.get("labels")
@@ -420,10 +437,10 @@ class _Payload:
             self._add(path, _not_text(self.document, path, value))
         elif isinstance(value, Mapping):
             for key, item in cast("Mapping[str, object]", value).items():
-                self._check_dates(item, f"{path}.{key}" if path else key)
+                self._check_dates(item, below(path, f".{key}" if path else key))
         elif isinstance(value, list):
             for index, item in enumerate(cast("list[object]", value)):
-                self._check_dates(item, f"{path}[{index}]")
+                self._check_dates(item, below(path, f"[{index}]"))
 
     def _other_hash(self, members: Mapping[str, Any]) -> Iterator[CatalogProblem]:
         if members["content_hash"] != _hash(members["content"]):

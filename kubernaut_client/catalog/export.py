@@ -5,11 +5,12 @@ Which rows are exported is the caller's choice; the names of the files are made 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, cast
 from kubernaut_datastorage.models import StoredWorkflow
 
 from kubernaut_client import limits
-from kubernaut_client.catalog.documents import content_file
+from kubernaut_client.catalog.documents import ContentFile, content_file
 from kubernaut_client.catalog.filenames import safe_names
 from kubernaut_client.catalog.versions import json_text
 from kubernaut_client.catalog.yamltext import (
@@ -57,16 +58,19 @@ def export(rows: Iterable[StoredWorkflow], directory: str | os.PathLike[str]) ->
     creation; where a version was stored before a lower one, in ascending order, in which `apply` creates them. A
     content that is a WorkflowSchema document is a file of its own, `NAME/VERSION.yaml`, which the payload names as
     `content_file`; any other stays in the payload. Where an array would be larger than a catalog file may be (1 MiB),
-    each version is a file `NAME/VERSION.json`. Ids, times, counters, and who changed a status and why are left out.
+    each version is a file `NAME/VERSION.json`; where that would be, too, a content with Unix line ends and one at its
+    end is a file `NAME/VERSION.txt`. Ids, times, counters, and who changed a status and why are left out.
 
     `plan` of the directory against the same service finds nothing to do, and the directory applied to an empty service
     and exported again gives the same bytes, but for rows that `warnings` says can't be created.
 
-    The directory appears complete or not at all. Raises `CatalogError`, which names the path and the reason, if it
-    isn't empty, isn't a directory, or can't be written; whatever iterating `rows` raises is passed on.
+    A new directory appears complete or not at all. An empty one stays the same directory, so it may be a mounted volume
+    or the current directory; its files appear when all are written, and are taken back if one of them can't be. Raises
+    `CatalogError`, which names the path and the reason, if it isn't empty, isn't a directory, or can't be written;
+    whatever iterating `rows` raises is passed on.
     """
     target = Path(directory)
-    mode = _checked(target)
+    is_there = _checked(target)
     tree = _Tree()
     groups: dict[str, list[StoredWorkflow]] = {}
     for row in rows:
@@ -74,7 +78,7 @@ def export(rows: Iterable[StoredWorkflow], directory: str | os.PathLike[str]) ->
     files = safe_names(groups)
     for name in sorted(groups):
         tree.add(files[name], _oldest_first(groups[name]))
-    _write(tree.files, target, mode)
+    _write(tree.files, target, is_there)
     return ExportReport(target, tuple(sorted(tree.files)), tree.workflows, tuple(tree.warnings))
 
 
@@ -127,16 +131,12 @@ def _oldest_first(rows: list[StoredWorkflow]) -> list[StoredWorkflow]:
     times = [row.created_at for row in rows]
     if all(isinstance(time, datetime) for time in times):
         rows.sort(key=_created)
-    return ascending(_version, rows)
+    return ascending(lambda row: row.version, rows)
 
 
 def _created(row: StoredWorkflow) -> datetime:
     assert isinstance(row.created_at, datetime)
     return row.created_at if row.created_at.tzinfo else row.created_at.replace(tzinfo=UTC)
-
-
-def _version(row: StoredWorkflow) -> str:
-    return row.version
 
 
 @dataclass(slots=True)
@@ -172,13 +172,21 @@ class _Tree:
             payloads = {f"{file}.json": together}
         else:
             payloads = {
-                f"{file}/{versions[version]}.json": _array({version: members}, paths)
-                for version, members in kept.items()
+                f"{file}/{name}.json": self._alone(f"{file}/{name}", kept[version], paths.get(version))
+                for version, name in versions.items()
             }
         self.files |= payloads
         self.warnings += (
             f"{path}: can't be loaded: {fault}" for path, data in payloads.items() if (fault := _fault(data))
         )
+
+    def _alone(self, stem: str, members: dict[str, Any], path: str | None) -> bytes:
+        """One payload as a file; a plain content that makes it too large for one becomes a text file beside it."""
+        data = _array({"": members}, {"": path} if path else {})
+        if path or len(data) <= SIZE_LIMIT or (found := _read_back(members)) is None:
+            return data
+        self.files[f"{stem}.txt"] = found[0]
+        return _array({"": members}, {"": f"{os.path.basename(stem)}.txt"})
 
 
 def _array(kept: Mapping[str, dict[str, Any]], paths: Mapping[str, str]) -> bytes:
@@ -205,14 +213,20 @@ def _fault(data: bytes) -> str:
 
 def _document(kept: _Kept) -> bytes | None:
     """The content as a file of its own, if it is a WorkflowSchema document that is read back as it is."""
-    content = kept.members.get("content")
+    found = _read_back(kept.members)
+    return found[0] if found and found[1].schema is not None and not found[1].problems else None
+
+
+def _read_back(members: Mapping[str, Any]) -> tuple[bytes, ContentFile] | None:
+    """The content as a file and as what `load` reads from that; None if it reads something else."""
+    content = members.get("content")
     try:
         data = str(content).encode()
         text = decode("", data)
     except (UnicodeEncodeError, Unreadable):
         return None
     found = content_file(text, read_yaml(text))
-    return data if found.schema is not None and found.content == content and not found.problems else None
+    return (data, found) if found.content == content else None
 
 
 def _label(row: StoredWorkflow) -> str:
@@ -241,28 +255,29 @@ def _about_latest(rows: list[StoredWorkflow]) -> Iterator[str]:
         )
 
 
-def _checked(target: Path) -> int | None:
-    """Refuse a directory that can't become the export; the mode of one that is there and empty."""
+def _checked(target: Path) -> bool:
+    """Refuse a directory that can't become the export; whether it is there, and empty."""
     with _failing_as_refusal(target):
         try:
             found = target.lstat()
         except FileNotFoundError:
-            return None
+            return False
         if stat.S_ISLNK(found.st_mode):
             raise _refused(target, "is a symbolic link: name the directory that it leads to")
         if not stat.S_ISDIR(found.st_mode):
             raise _refused(target, "is not a directory")
         if any(target.iterdir()):
             raise _refused(target, "is not empty: name a new directory")
-        if target.samefile(Path.cwd()):
-            raise _refused(target, "is the current directory, which can't be replaced: name a new one")
-        return stat.S_IMODE(found.st_mode)
+        return True
 
 
-def _write(files: Mapping[str, bytes], target: Path, mode: int | None) -> None:
-    """Write all files into a directory beside the target, which then takes its place."""
+def _write(files: Mapping[str, bytes], target: Path, is_there: bool) -> None:
+    """Write all files into a directory that takes the target's place, or gives them to it if it is there.
+
+    A target that is there can be what can't be replaced: a mount point, or a directory in one that is read-only.
+    """
     # A name of its own: the target's may be as long as a name can be.
-    place = target.absolute().parent / f".kubernaut-export-{token_hex(8)}"
+    place = (target if is_there else target.absolute().parent) / f".kubernaut-export-{token_hex(8)}"
     with _failing_as_refusal(target):
         place.mkdir()
         try:
@@ -271,12 +286,30 @@ def _write(files: Mapping[str, bytes], target: Path, mode: int | None) -> None:
                 path.parent.mkdir(exist_ok=True)
                 with path.open("xb") as file:  # never through a link, never over another file
                     file.write(data)
-            if mode is not None:
-                place.chmod(mode)
-            place.rename(target)
+            if is_there:
+                _move_up(place, target)
+            else:
+                place.rename(target)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
+
+
+def _move_up(place: Path, target: Path) -> None:
+    """Move everything in a directory into the empty one that it is in, or leave everything where it is."""
+    if any(path != place for path in target.iterdir()):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+    names = [path.name for path in place.iterdir()]
+    try:
+        for name in names:
+            (place / name).rename(target / name)
+        place.rmdir()
+    except BaseException:
+        for name in names:
+            if not (place / name).exists():
+                with suppress(OSError):
+                    (target / name).rename(place / name)
+        raise
 
 
 @contextmanager

@@ -39,6 +39,8 @@ SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"
 
 _Identity = tuple[int, int]
+# The real path of a file, and whether the name that it was given says that it is JSON.
+_FileKey = tuple[str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,9 @@ class Catalog:
 
 
 def load(
-    *paths: str | os.PathLike[str] | RemediationWorkflow | Mapping[str, Any], stdin: BinaryIO | None = None
+    *paths: str | os.PathLike[str] | RemediationWorkflow | Mapping[str, Any],
+    stdin: BinaryIO | None = None,
+    allow_empty: bool = False,
 ) -> Catalog:
     """Read workflows from files, directories, standard input and Python objects, in that order.
 
@@ -111,12 +115,15 @@ def load(
     unless it has name, version, description, labels and engine itself. `status` is `active` and `content_hash` the
     SHA-256 of the content if a payload doesn't say otherwise.
 
-    The same name and version twice is one workflow if all is equal.
+    Use spaces in YAML: a tab between tokens is taken only where PyYAML was built with libyaml, as its wheels are.
+
+    The same name and version twice is one workflow if all is equal. A directory without any catalog file is a mistake
+    unless `allow_empty`.
 
     Raises:
         CatalogError: `errors` has every problem of every file, sorted by file and line. Nothing was sent.
     """
-    loader = _Loader(stdin)
+    loader = _Loader(stdin, allow_empty)
     for number, given in enumerate(paths, 1):
         loader.add(number, given)
     return loader.catalog()
@@ -139,12 +146,15 @@ class _Input:
 class _Loader:
     """Collects what was given, then checks it as a whole: a file may belong to a payload that is read later."""
 
-    def __init__(self, stdin: BinaryIO | None) -> None:
+    def __init__(self, stdin: BinaryIO | None, allow_empty: bool) -> None:
         self._stdin = stdin
+        self._allow_empty = allow_empty
         self._inputs: list[_Input] = []
         self._problems: list[CatalogProblem] = []
         self._warnings: list[CatalogProblem] = []
-        self._entries: dict[tuple[str, str], tuple[CatalogEntry, str, str]] = {}
+        self._entries: dict[tuple[str, str], tuple[CatalogEntry, Mapping[str, Any], str]] = {}
+        self._files: dict[_FileKey, tuple[Text, Reading]] = {}
+        self._contents: dict[_FileKey, ContentFile | CatalogProblem] = {}
 
     def add(self, number: int, given: object) -> None:
         """Read one argument of `load`."""
@@ -220,15 +230,14 @@ class _Loader:
                 # A link to nowhere is someone else's business unless a catalog file is expected there.
                 if is_file or error.errno != errno.ENOENT:
                     self._refuse(path, _cause(path, error))
-        if before == len(self._inputs) + len(self._problems):
+        if before == len(self._inputs) + len(self._problems) and not self._allow_empty:
             self._refuse(top, f"holds no catalog file ({', '.join(SUFFIXES)})")
 
     def _read_file(self, path: str, *, walked: bool) -> None:
-        reading = Reading()
         try:
-            reading = _parse(path, _text(path, path))
+            _, reading = self._files[_file_key(path)] = _parsed(path)
         except Unreadable as stop:
-            reading.problems.append(stop.problem)
+            reading = Reading(problems=[stop.problem])
         self._inputs.append(_Input(path, path, reading, walked))
 
     def _read_stdin(self) -> None:
@@ -285,10 +294,9 @@ class _Loader:
         self, workflow: RemediationWorkflow, payload: Mapping[str, Any], source: Source | None, draft: Draft
     ) -> None:
         key = (payload["workflow_name"], payload["version"])
-        canonical = json.dumps(payload, sort_keys=True)
         entry = CatalogEntry(workflow, source)
-        _, before, where = self._entries.setdefault(key, (entry, canonical, str(source or draft.document.file)))
-        if before != canonical:
+        _, before, where = self._entries.setdefault(key, (entry, payload, str(source or draft.document.file)))
+        if before is not payload and _canonical(before) != _canonical(payload):
             reason = f"{one_line(key[0], 80)} {one_line(key[1])} is given with other content in {where}: "
             self._problems.append(
                 draft.document.problem(draft.version_field, reason + "give one of them a new version")
@@ -315,17 +323,25 @@ class _Loader:
         name = cast("Mapping[str, object]", value)["content_file"]
         reason = _bad_name(given, name)
         if not reason:
-            shown_as = os.path.join(os.path.dirname(given.file), cast("str", name))
-            try:
-                text = _text(shown_as, shown_as)
-                return content_file(text, _parse(shown_as, text))
-            except Unreadable as stop:
-                if stop.problem.line is not None:
-                    self._problems.append(stop.problem)
-                    return None
-                reason = f"{shown(name)} {stop.problem.reason}"
+            content = self._content(os.path.join(os.path.dirname(given.file), cast("str", name)))
+            if isinstance(content, ContentFile):
+                return content
+            if content.line is not None:
+                self._problems.append(content)
+                return None
+            reason = f"{shown(name)} {content.reason}"
         self._problems.append(document.problem("content_file", reason))
         return None
+
+    def _content(self, path: str) -> ContentFile | CatalogProblem:
+        """A content file, read once however many payloads name it, or why it can't be read."""
+        key = _file_key(path)
+        if key not in self._contents:
+            try:
+                self._contents[key] = content_file(*(self._files.get(key) or _parsed(path)))
+            except Unreadable as stop:
+                self._contents[key] = stop.problem
+        return self._contents[key]
 
     def _refuse(self, file: str, reason: str) -> None:
         self._problems.append(CatalogProblem(file, None, None, None, reason))
@@ -356,21 +372,34 @@ def _beside(path: str, name: str) -> str | None:
         return None
 
 
-def _text(path: str, file: str) -> Text:
-    """The text of a file; raises `Unreadable`."""
+def _file_key(path: str) -> _FileKey:
+    return os.path.realpath(path), _is_json(path)
+
+
+def _is_json(path: str) -> bool:
+    return path.lower().endswith(".json")
+
+
+def _parsed(path: str) -> tuple[Text, Reading]:
+    """The text of a file and what it holds; raises `Unreadable`."""
     try:
-        # Opening a FIFO must not wait for a writer.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
-            if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-                raise Unreadable(CatalogProblem(file, None, None, None, "is not a regular file (- is standard input)"))
-            data = opened.read(SIZE_LIMIT + 1)
+        with open(path, "rb", opener=_opened) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable(CatalogProblem(path, None, None, None, "is not a regular file (- is standard input)"))
+            data = file.read(SIZE_LIMIT + 1)
     except (OSError, ValueError) as error:
-        raise Unreadable(CatalogProblem(file, None, None, None, _cause(path, error))) from None
-    return decode(file, data)
+        raise Unreadable(CatalogProblem(path, None, None, None, _cause(path, error))) from None
+    text = decode(path, data)
+    return text, read_json(text) if _is_json(path) else read_yaml(text)
 
 
-def _parse(path: str, text: Text) -> Reading:
-    return read_json(text) if path.lower().endswith(".json") else read_yaml(text)
+def _opened(path: str, flags: int) -> int:
+    # Opening a FIFO must not wait for a writer.
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _canonical(payload: Mapping[str, Any]) -> str:
+    return json.dumps(payload, sort_keys=True)
 
 
 def _all_of(stream: BinaryIO) -> bytes:

@@ -14,6 +14,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from kubernaut_client import limits
+from kubernaut_client.catalog.yamltext import KIND
 from kubernaut_client.errors import CatalogError
 
 _STRING = "tag:yaml.org,2002:str"
@@ -97,7 +98,7 @@ def _composed(content: str) -> Node | None:
 
 def _is_schema(root: Node) -> bool:
     kind, _ = _found(root, "kind")
-    return isinstance(kind, ScalarNode) and kind.value == "WorkflowSchema"
+    return isinstance(kind, ScalarNode) and kind.value == KIND
 
 
 def _pairs(mapping: MappingNode) -> list[tuple[Node, Node]]:

@@ -3,6 +3,9 @@
 Tags of YAML's core are taken, no others; keys are texts and come once; aliases are taken as long as what they stand for
 stays small. The text of each document is kept, because it is what the service stores. What a document means is left to
 `documents`, where the bytes come from to `loading`.
+
+Both parsers of PyYAML take the same texts but for a tab between tokens (`a:\\tb`), which libyaml takes and the one in
+Python doesn't. Where both refuse a text, they can differ in what they say and in the column.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -29,8 +32,9 @@ from yaml.events import (
 )
 from yaml.resolver import Resolver
 
-from kubernaut_client.problems import one_line, shown
+from kubernaut_client.problems import MESSAGE_LIMIT, one_line, shown
 
+KIND = "WorkflowSchema"
 SIZE_LIMIT = 2**20
 """Bytes of a file: 1 MiB."""
 DEPTH_LIMIT = 100
@@ -38,7 +42,9 @@ DEPTH_LIMIT = 100
 ALIAS_LIMIT = 2**20
 """What all aliases of a document may stand for, in characters of scalars and numbers of nodes."""
 PATH_LIMIT = 1000
-"""Characters of a path in a message."""
+"""Characters of a file's path in a message."""
+NUMBER_LIMIT = 400
+"""Characters of a number in YAML; `1:1:1`, to the base of 60, takes the square of its length to read."""
 
 # libyaml where PyYAML was built with it, which is several times as fast.
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -49,6 +55,14 @@ _COLLECTIONS = {SequenceStartEvent: _CORE + "seq", MappingStartEvent: _CORE + "m
 # What YAML 1.1 doesn't take as a character of its text; U+FEFF is a byte order mark left by joining files.
 _UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _UNCLOSED = "found unexpected end of stream"
+# What only libyaml refuses by itself: half of a surrogate pair, and directives that it doesn't know.
+_NO_CHARACTER = "an escape stands for no character"
+_OTHER_VERSION = "it asks for another version than YAML 1.1 or 1.2"
+_OTHER_DIRECTIVE = "a line that starts with % can only be %YAML or %TAG here"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_DIRECTIVE = re.compile(r"(?<![^\n\x85\u2028\u2029])%(?!TAG[ \t]|YAML[ \t]+1\.[12](?![0-9]))(YAML[ \t])?")
+# libyaml tells these where it noticed them, people look where they start.
+_FROM_START = (_UNCLOSED, "found invalid Unicode character escape code", "found unknown directive name")
 # What PyYAML's two parsers say, each in its words, and what is meant.
 _SYNTAX = (
     ("mapping values are not allowed", "no ':' may stand here: indent it as its neighbours, or quote the text"),
@@ -57,7 +71,9 @@ _SYNTAX = (
     ("',' or ']'", "a list in brackets lacks ',' or ']'"),
     ("',' or '}'", "a mapping in braces lacks ',' or '}'"),
     ("node content", "a value is missing"),
-    ("incompatible YAML", "it asks for another version than YAML 1"),
+    ("incompatible YAML", _OTHER_VERSION),
+    ("invalid Unicode character", _NO_CHARACTER),
+    ("unknown directive", _OTHER_DIRECTIVE),
     ("<block end>", "the indentation doesn't fit what stands before"),
     ("did not find expected key", "the indentation doesn't fit what stands before"),
     ("did not find expected '-'", "the indentation doesn't fit what stands before"),
@@ -144,7 +160,8 @@ class Document:
     places: dict[str, Place]
 
     def place(self, path: str) -> Place | None:
-        """Where a value stands; of one that isn't there, its parent. None for what comes from no text."""
+        """Where a value stands; of one that has no place of its own, its parent. None for what comes from no text."""
+        path = path[: MESSAGE_LIMIT + 1]  # no longer one has a place, and each is looked up
         while path and path not in self.places:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.places.get(path)
@@ -199,11 +216,10 @@ def decode(file: str, data: bytes) -> Text:
         raise _unreadable(file, f"is larger than 1 MiB ({SIZE_LIMIT} bytes): split it")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(data) > 1 and 0 in data[:2] and data[:2] != b"\0\0"):
         raise _unreadable(file, "is UTF-16: save it as UTF-8")
-    data = data.removeprefix(b"\xef\xbb\xbf")
     try:
-        text = data.decode()
+        text = data.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        before = Text(file, _unix_lines(data[: error.start].decode()))
+        before = Text(file, _unix_lines(data[: error.start].decode().removeprefix("\ufeff")))
         reason = (
             f"byte 0x{data[error.start]:02X} at offset {error.start} is not UTF-8 (Latin-1?): save the file as UTF-8"
         )
@@ -229,6 +245,11 @@ def looks_like_json(text: Text) -> bool:
     return bool(_JSON_START.match(text.text))
 
 
+def is_schema(value: object) -> bool:
+    """Whether a value is a WorkflowSchema document."""
+    return isinstance(value, Mapping) and cast("Mapping[str, object]", value).get("kind") == KIND
+
+
 def ended(text: str) -> str:
     """A text that ends in exactly one newline."""
     return text.rstrip("\n") + "\n"
@@ -252,10 +273,20 @@ def _end(event: Event) -> int:
     return event.end_mark.index
 
 
+def _below(path: str | None, part: str) -> str | None:
+    """The path of a value inside another one; None where it is longer than a message shows.
+
+    Every value has its path in memory, so without a limit a long key would be there once for each value below it.
+    """
+    return None if path is None or len(path) + len(part) > MESSAGE_LIMIT else path + part
+
+
 def _member(path: str | None, key: str) -> str | None:
-    if path is None:
-        return None
-    return f"{path}.{key}" if path else key
+    return _below(path, f".{key}" if path else key)
+
+
+def _item(path: str | None, index: int) -> str | None:
+    return _below(path, f"[{index}]")
 
 
 class _Places:
@@ -281,9 +312,9 @@ class _Places:
     def stop(self, index: int, path: str | None, reason: str) -> Unreadable:
         return Unreadable(self.text.problem(index, path, reason))
 
-    def check_depth(self, index: int, path: str | None, depth: int) -> None:
+    def check_depth(self, index: int, depth: int) -> None:
         if depth > DEPTH_LIMIT:
-            # The path is as long as it is deep.
+            # Without its path, which is as long as it is deep.
             raise self.stop(index, None, f"must not be nested deeper than {DEPTH_LIMIT} levels")
 
     def twice(self, index: int, path: str | None, key: str, first: int) -> None:
@@ -342,7 +373,7 @@ class _YamlReader(_Places):
         said = error.problem or error.context or ""
         what = next((words for known, words in _SYNTAX if known in said), one_line(said, 200))
         mark = error.problem_mark or error.context_mark
-        if said == _UNCLOSED and error.context_mark:
+        if said in _FROM_START and error.context_mark:
             mark = error.context_mark
         index = min(mark.index, len(self.text.text)) if mark is not None else self._end
         line = self.text.line_at(index)
@@ -357,12 +388,18 @@ class _YamlReader(_Places):
         empty = 0
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
+                self._check_directives(_start(event), _end(event))
                 start = self._after_marker(_end(event)) if event.explicit else 0
                 empty += self._document(start)
         if not self.reading.documents and not self.reading.problems and not empty:
             raise _unreadable(self.text.file, "holds no document, only comments")
         if empty and not self.reading.documents and not self.reading.problems:
             raise _unreadable(self.text.file, "holds no document")
+
+    def _check_directives(self, start: int, end: int) -> None:
+        if match := _DIRECTIVE.search(self.text.text, start, end):
+            reason = _OTHER_VERSION if match[1] else _OTHER_DIRECTIVE
+            raise self.stop(match.start(), None, f"is not YAML: {reason}")
 
     def _document(self, start: int) -> bool:
         """Read one document; says whether it is empty, as what a marker too many leaves is."""
@@ -397,7 +434,7 @@ class _YamlReader(_Places):
             self.note("", start)
             value, _ = self._value(event, "", 1)
             content = self._cut_out(start, self._end)
-            if _is_schema(value) and not self._stands_alone(content, value):
+            if is_schema(value) and not self._stands_alone(content, value):
                 self.fault(start, None, "can't stand alone: make it a document of its own instead of an item of a list")
             self.finish(value, content, start)
         if not count:
@@ -427,7 +464,7 @@ class _YamlReader(_Places):
             self._end = _end(event)
             value, height = self._scalar(event, path), 0
         else:
-            self.check_depth(_start(event), path, depth + 1)
+            self.check_depth(_start(event), depth + 1)
             self._check_tag(event, path)
             self._weight += 1
             if isinstance(event, SequenceStartEvent):
@@ -450,14 +487,14 @@ class _YamlReader(_Places):
         self._weight += target.weight
         if self._aliased > ALIAS_LIMIT:
             raise self.stop(index, path, f"aliases stand for more than {ALIAS_LIMIT} characters: write less of them")
-        self.check_depth(index, path, depth + target.height)
+        self.check_depth(index, depth + target.height)
         return target.value, target.height
 
     def _sequence(self, path: str | None, depth: int) -> tuple[list[object], int]:
         items: list[object] = []
         height = 0
         while not isinstance(event := next(self._events), SequenceEndEvent):
-            item = None if path is None else f"{path}[{len(items)}]"
+            item = _item(path, len(items))
             self.note(item, _start(event))
             value, below = self._value(event, item, depth + 1)
             items.append(value)
@@ -537,6 +574,8 @@ class _YamlReader(_Places):
         text, tag = event.value, event.tag
         if tag is None and event.implicit[0]:
             tag = cast("str", self._resolver.resolve(yaml.ScalarNode, text, (True, False)))
+        if event.style == '"' and _SURROGATE.search(text):
+            raise self.stop(_start(event), None, f"is not YAML: {_NO_CHARACTER}")
         value = self._converted(tag or "", text, event, path)
         if type(value) is not str:
             self.note_raw(path, text)
@@ -546,14 +585,16 @@ class _YamlReader(_Places):
         name = tag.removeprefix(_CORE)
         node = yaml.ScalarNode(tag, text)
         try:
+            if name in ("int", "float") and len(text) > NUMBER_LIMIT:
+                raise ValueError
             if name == "int":
                 return self._constructor.construct_yaml_int(node)
             if name == "float":
                 return self._constructor.construct_yaml_float(node)
             if name == "bool":
                 return self._constructor.construct_yaml_bool(node)
-        # int() refuses what the tag doesn't fit and what has thousands of digits.
-        except (ValueError, KeyError, IndexError):
+        # What doesn't fit its tag; a float to the base of 60 can get too large, any other becomes infinite.
+        except (ValueError, KeyError, IndexError, OverflowError):
             self.fault(_start(event), path, f"{shown(text)} can't be read as {name}: quote it")
             return text
         if name == "null":
@@ -562,11 +603,15 @@ class _YamlReader(_Places):
 
 
 class _JsonReader(_Places):
-    """JSON with the place of every value: the standard library's decoder reads the strings, the rest is read here."""
+    """JSON with the place of every value: the standard library's decoder reads the strings, the rest is read here.
+
+    What reads something starts at `_index` and leaves it after what it read.
+    """
 
     def __init__(self, text: Text) -> None:
         super().__init__(text)
         self._source = text.text
+        self._index = 0
 
     def read(self) -> Reading:
         try:
@@ -576,137 +621,129 @@ class _JsonReader(_Places):
         return self.reading
 
     def _root(self) -> None:
-        start = self._blank(0)
-        if self._peek(start) == "[":
-            self._list(start)
+        self._blank()
+        if self._peek() == "[":
+            self._list()
             return
-        self.note("", start)
-        value, end = self._value(start, "", 0)
-        self._nothing_after(end)
+        self.note("", self._index)
+        value = self._value("", 0)
+        self._nothing_more()
         self.finish(value, ended(self._source), 0)
 
-    def _list(self, start: int) -> None:
+    def _list(self) -> None:
+        """A list at the top: each item is a document."""
         self.reading.listed = True
+        start = self._index
         count = 0
-        end = start
-        for index in self._items(start, "]"):
-            if self._peek(index) == "]":
-                end = index + 1
-                break
+        for index in self._items("]"):
             count += 1
             self.note("", index)
-            value, self._at = self._value(index, "", 1)
-            self.finish(value, ended(self._source[index : self._at]), index)
-        self._nothing_after(end)
+            value = self._value("", 1)
+            self.finish(value, ended(self._source[index : self._index]), index)
+        self._nothing_more()
         if not count:
             self.fault(start, None, "the list is empty")
 
-    _at = 0
+    def _items(self, close: str) -> Iterator[int]:
+        """Read a list or an object but for its items: whoever takes the place of one reads it before the next."""
+        self._index += 1
+        self._blank()
+        while self._peek() != close:
+            yield self._index
+            self._blank()
+            if self._peek() == close:
+                break
+            if self._peek() != ",":
+                raise self._not_json(self._index, f"expected ',' or {close!r}")
+            self._index += 1
+            self._blank()
+            if self._peek() == close:
+                raise self._not_json(self._index, "a comma too many")
+        self._index += 1
 
-    def _items(self, start: int, close: str) -> Iterator[int]:
-        """Where each item of a list or an object starts, then where it closes; `_at` says where the item ended."""
-        index = self._blank(start + 1)
-        if self._peek(index) == close:
-            yield index
-            return
-        while True:
-            if self._peek(index) == close:
-                raise self._not_json(index, "a comma too many")
-            yield index
-            index = self._blank(self._at)
-            if self._peek(index) == close:
-                yield index
-                return
-            if self._peek(index) != ",":
-                raise self._not_json(index, f"expected ',' or {close!r}")
-            index = self._blank(index + 1)
-
-    def _value(self, index: int, path: str | None, depth: int) -> tuple[object, int]:
-        character = self._peek(index)
+    def _value(self, path: str | None, depth: int) -> object:
+        character = self._peek()
         if character == "{":
-            return self._object(index, path, depth)
+            return self._object(path, depth)
         if character == "[":
-            return self._array(index, path, depth)
-        if character == '"':
-            return self._string(index)
-        return self._plain(index, path)
+            return self._array(path, depth)
+        return self._string() if character == '"' else self._plain(path)
 
-    def _object(self, start: int, path: str | None, depth: int) -> tuple[object, int]:
-        self.check_depth(start, path, depth + 1)
+    def _object(self, path: str | None, depth: int) -> dict[str, object]:
+        self.check_depth(self._index, depth + 1)
         members: dict[str, object] = {}
         first: dict[str, int] = {}
-        for index in self._items(start, "}"):
-            if self._peek(index) == "}":
-                self._at = index + 1
-                break
-            if self._peek(index) != '"':
+        for index in self._items("}"):
+            if self._peek() != '"':
                 raise self._not_json(index, "expected a key in double quotes")
-            key, after = self._string(index)
-            after = self._blank(after)
-            if self._peek(after) != ":":
-                raise self._not_json(after, "expected ':' after a key")
+            key = self._string()
+            self._blank()
+            if self._peek() != ":":
+                raise self._not_json(self._index, "expected ':' after a key")
+            self._index += 1
+            self._blank()
             place = _member(path, key)
             if key in first:
                 self.twice(index, place, key, first[key])
                 place = None
             self.note(place, index)
-            value, end = self._value(self._blank(after + 1), place, depth + 1)
+            value = self._value(place, depth + 1)
             if key not in first:
                 first[key], members[key] = index, value
-            self._at = end
-        return members, self._at
+        return members
 
-    def _array(self, start: int, path: str | None, depth: int) -> tuple[object, int]:
-        self.check_depth(start, path, depth + 1)
+    def _array(self, path: str | None, depth: int) -> list[object]:
+        self.check_depth(self._index, depth + 1)
         items: list[object] = []
-        for index in self._items(start, "]"):
-            if self._peek(index) == "]":
-                self._at = index + 1
-                break
-            item = None if path is None else f"{path}[{len(items)}]"
+        for index in self._items("]"):
+            item = _item(path, len(items))
             self.note(item, index)
-            value, self._at = self._value(index, item, depth + 1)
-            items.append(value)
-        return items, self._at
+            items.append(self._value(item, depth + 1))
+        return items
 
-    def _string(self, index: int) -> tuple[str, int]:
+    def _string(self) -> str:
+        start = self._index
         try:
-            value, end = _JSON_STRINGS.raw_decode(self._source, index)
+            value, self._index = _JSON_STRINGS.raw_decode(self._source, start)
         except json.JSONDecodeError as error:
             if error.msg.startswith("Unterminated"):
-                raise self._not_json(index, "a string that doesn't end") from None
+                raise self._not_json(start, "a string that doesn't end") from None
             what = "a control character must be escaped" if "control" in error.msg else "an invalid escape"
             raise self._not_json(error.pos, f"{what} in a string") from None
-        return cast("str", value), end
+        return cast("str", value)
 
-    def _plain(self, index: int, path: str | None) -> tuple[object, int]:
+    def _plain(self, path: str | None) -> object:
+        start = self._index
         for word in ("NaN", "Infinity", "-Infinity"):
-            if self._source.startswith(word, index):
-                raise self._not_json(index, f"{word} is no number of JSON")
+            if self._source.startswith(word, start):
+                raise self._not_json(start, f"{word} is no number of JSON")
         for word, value in _JSON_WORDS.items():
-            if self._source.startswith(word, index):
+            if self._source.startswith(word, start):
                 self.note_raw(path, word)
-                return value, index + len(word)
-        match = _JSON_NUMBER.match(self._source, index)
+                self._index += len(word)
+                return value
+        match = _JSON_NUMBER.match(self._source, start)
         if not match:
-            raise self._not_json(index, "expected a value")
+            raise self._not_json(start, "expected a value")
         self.note_raw(path, match[0])
+        self._index = match.end()
         try:
-            return (float if match[1] or match[2] else int)(match[0]), match.end()
+            return (float if match[1] or match[2] else int)(match[0])
         except ValueError:
-            raise self.stop(index, path, "the number has too many digits") from None
+            raise self.stop(start, path, "the number has too many digits") from None
 
-    def _blank(self, index: int) -> int:
-        match = _JSON_BLANK.match(self._source, index)
-        return match.end() if match else index
+    def _blank(self) -> None:
+        match = _JSON_BLANK.match(self._source, self._index)
+        assert match is not None
+        self._index = match.end()
 
-    def _peek(self, index: int) -> str:
-        return self._source[index : index + 1]
+    def _peek(self) -> str:
+        return self._source[self._index : self._index + 1]
 
-    def _nothing_after(self, index: int) -> None:
-        index = self._blank(index)
-        if index < len(self._source):
-            raise self._not_json(index, "more text after the end")
+    def _nothing_more(self) -> None:
+        self._blank()
+        if self._index < len(self._source):
+            raise self._not_json(self._index, "more text after the end")
 
     def _not_json(self, index: int, what: str) -> Unreadable:
         if index >= len(self._source):
@@ -731,7 +768,3 @@ def kind_of(value: object, raw: str = "") -> str:
     else:
         return "text"
     return f"the {name} {one_line(raw, 40)}" if raw else f"a {name}"
-
-
-def _is_schema(value: object) -> bool:
-    return isinstance(value, dict) and cast("dict[str, object]", value).get("kind") == "WorkflowSchema"

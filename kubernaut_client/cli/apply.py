@@ -103,7 +103,7 @@ class _Run:
     def start(self) -> None:
         """Say what is about to be done, if there is anything to do."""
         if self._plan.creates:
-            self._settings.output.line(plan_line(self._plan))
+            paragraph(self._settings.output, plan_line(self._plan))
             self._settings.output.flush()
 
     def apply(self, client: DataStorageClient, concurrency: int, on_drift: str) -> BaseException | None:
@@ -205,21 +205,25 @@ class _Run:
 
     def _items(self) -> dict[str, list[Item]]:
         advice = advice_of(self._plan)
-        told: Counter[str] = Counter()
+        told: dict[str, str] = {}
         items: dict[str, list[Item]] = {}
         for planned in self._plan:
             row = self._known.get((planned.name, planned.version))
             sentences = list(row.warnings) if row else []
+            remark = ""
             if row and row.error:
                 message = describe(row.error, self._settings.output.base_url).message
-                told[message] += 1
+                sentences = [message, f"({_OUTCOMES[str(row.error.outcome)]})"]
                 # What keeps hundreds of them from being sent is said once.
-                sentences = [message, f"({_OUTCOMES[str(row.error.outcome)]})"] if told[message] == 1 else []
+                if message in told:
+                    remark, sentences = f"as {told[message]}", []
+                told.setdefault(message, f"{planned.name}@{planned.version}")
             items.setdefault(self._action(planned), []).append(
                 Item(
                     name=planned.name,
                     version=planned.version,
                     source=source_of(self._catalog, planned),
+                    remark=remark,
                     sentences=sentences,
                     differences=row.differences if row else (),
                     advice=advice[id(planned)] if self._action(planned) == planned.action else (),

@@ -35,9 +35,11 @@ class Result:
 class _WithCommonOptions(click.Command):
     """A command whose help shows the common options below its own."""
 
+    params: list[click.Parameter]
+
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **attributes)
-        self.params = [*self.params, *common_options()]
+        self.params += common_options()
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own: list[tuple[str, str]] = []

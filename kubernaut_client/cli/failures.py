@@ -57,7 +57,8 @@ class Failure:
         """Its lines on stderr."""
         for problem in self.problems:
             output.note(str(problem))
-        output.error(self.message)
+        # The message of many repeats the first of them.
+        output.error(f"{self.message.partition(': ')[0]}, nothing was sent" if self.problems else self.message)
 
 
 def tell(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,7 +12,12 @@ from .output import Output
 if TYPE_CHECKING:
     from kubernaut_client.catalog import Catalog, CatalogProblem, Source
 
-paths_argument = click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def paths_argument(function: F) -> F:
+    """The decorator that gives a command its paths."""
+    return click.argument("paths", nargs=-1, required=True, type=click.Path(), metavar="PATH...")(function)
 
 
 def loaded(output: Output, *paths: str) -> Catalog:

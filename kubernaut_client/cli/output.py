@@ -76,7 +76,7 @@ class Output:
         # Escaped for the encoding first, so that the columns are as wide as what is shown.
         shown = ([_harmless(sys.stdout, part) for part in row] for row in rows)
         lines = table_lines(head, shown, self.width, _ellipsis(sys.stdout), sample=sample)
-        for count, parts in enumerate(lines, 1):
+        for count, parts in enumerate(lines):
             self.line(*parts)
             if sample and count % sample == 0:
                 self.flush()

@@ -56,8 +56,11 @@ class Progress:
 
     def hide(self) -> None:
         """Wipe the bar; the next update draws it again."""
+        from .output import terminal_width
+
         if self._drawn:
-            self._output.write_stderr("\r" + " " * self._drawn + "\r")
+            # The whole line: terminals show a Ctrl-C behind the bar, as ^C.
+            self._output.write_stderr("\r" + " " * ((terminal_width(sys.stderr) or 80) - 1) + "\r")
             self._drawn = 0
             self._last_draw = 0.0
 

@@ -33,11 +33,15 @@ class Advice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A workflow and what is to be said of it: sentences, what differs, and then advice, which may be a command."""
+    """A workflow and what is to be said of it: sentences, what differs, and then advice, which may be a command.
+
+    Its source is shown if there is something to say; a remark stands beside its name otherwise.
+    """
 
     name: str
     version: str
     source: Source | None = None
+    remark: str = ""
     sentences: Sequence[str] = ()
     differences: Sequence[Difference] = ()
     advice: Sequence[Advice] = ()
@@ -80,10 +84,11 @@ INVALID = Section("invalid:", "red")
 
 
 def _show_item(output: Output, item: Item, *, whole: bool) -> None:
-    place = str(item.source) if item.source and (item.sentences or item.differences or item.advice) else ""
+    said = item.sentences or item.differences or item.advice
+    place = str(item.source) if item.source and said else item.remark
     beside = output.width is None or width_of(printable(f"  {item.label}  {place}")) <= output.width
     output.line("  ", Styled(item.label, "bold"), Styled(f"  {place}" if place and beside else "", "dim"))
-    if not beside:
+    if place and not beside:
         output.line("    ", Styled(place, "dim"))
     for sentence in item.sentences:
         paragraph(output, sentence, indent=4)

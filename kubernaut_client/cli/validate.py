@@ -29,7 +29,7 @@ def validate(settings: Settings, paths: tuple[str, ...], base: str | None) -> Re
     """Check catalog files without any service; every problem is a line.
 
     PATH is a file (.yaml, .yml, .json), a directory, or - for standard input. With --base it is a problem, too, what
-    the service can't follow: other content under the same version, a version that goes down, one that is gone.
+    the service can't follow: other content under the same version, a version that goes down, a workflow that is gone.
 
     Exit code 2 if there is a problem, else 0.
 
@@ -38,10 +38,8 @@ def validate(settings: Settings, paths: tuple[str, ...], base: str | None) -> Re
       kubernaut-client validate catalog/
       kubernaut-client validate catalog/ --base ../main/catalog/
     """
-    from kubernaut_client.catalog import changes_since, load
-
     catalog = loaded(settings.output, *paths)
-    changes = changes_since(catalog, load(base)) if base is not None else ()
+    changes = _changes(catalog, base) if base is not None else ()
     files = len({entry.source.file for entry in catalog.entries if entry.source})
     error = CommandFailed("CatalogError", _failure(changes), Facts(usage=True)) if changes else None
     return Result(
@@ -55,6 +53,13 @@ def validate(settings: Settings, paths: tuple[str, ...], base: str | None) -> Re
         show=lambda output: _show(output, catalog, files, changes, compared=base is not None),
         error=error,
     )
+
+
+def _changes(catalog: Catalog, base: str) -> tuple[CatalogChange, ...]:
+    """What can't be followed; the branch that a catalog is new to has none."""
+    from kubernaut_client.catalog import changes_since, load
+
+    return changes_since(catalog, load(base, allow_empty=True))
 
 
 def _failure(changes: tuple[CatalogChange, ...]) -> str:

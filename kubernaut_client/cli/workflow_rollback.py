@@ -183,13 +183,14 @@ def _show(output: Output, found: _Rollback) -> None:
         return
     if found.stored:
         output.line("Stored ", label(old), " again as ", Styled(row.version, "green"))
+        output.fields([("Search found", _words(found.before)), ("Search finds", _words(found.after))])
+        if old.status != "active":
+            output.warning(f"{label(old)} is {old.status}; {row.version} is active")
     else:
-        output.line("Nothing to do: ", label(row), " is ", old.version, " stored again already")
-    output.fields([("Search found", _words(found.before)), ("Search finds", _words(found.after))])
-    if found.stored and old.status != "active":
-        output.warning(f"{label(old)} is {old.status}; {row.version} is active")
+        output.line("Nothing to do: search finds ", label(row), " already, which is ", old.version, " stored again")
+    member = "the version" if row.content == old.content else "metadata.version"
     output.paragraph(
-        f"Left to do in git: put the file at the content of {old.version} with the version {row.version}, and commit."
+        f"Left to do in git: put the file at the content of {old.version} with {member} {row.version}, and commit."
         " Until then 'plan' says superseded."
     )
     if line := command_line("get", label(row), "--content"):

@@ -13,10 +13,12 @@ from kubernaut_client import (
     AsyncDataStorageClient,
     BootstrapError,
     CallRecord,
+    ConfigurationError,
     ConnectError,
     InternalServerError,
     InvalidRequestError,
     Outcome,
+    ReportRow,
     RequestTimeoutError,
     ResponseDecodeError,
     RetryPolicy,
@@ -391,11 +393,14 @@ def test_a_higher_version_stored_meanwhile_is_not_demoted(emulator: Emulator) ->
         meanwhile = Meanwhile("listWorkflows", action)
         with opened("sync", emulator.url, retry=QUICK, on_call=meanwhile) as client:
             report = client.workflows.bootstrap([workflow("z"), *given])
+        again = other.workflows.plan([workflow("z"), *given])
     assert {(row.name, row.version): row.action for row in report} == {
         ("z", "1.0.0"): "created",
-        ("a", "1.0.0"): "unchanged",
+        ("a", "1.0.0"): "superseded",
         ("a", "1.1.0"): "demotes",
     }
+    assert report.get("a", "1.0.0").by == "someone else"
+    assert again.get("a", "1.0.0").action == "superseded", "the next plan says the same"
 
 
 @pytest.mark.parametrize("broken", ["listWorkflows", "listWorkflowVersions"])
@@ -442,12 +447,12 @@ async def test_cancelled_and_run_again(emulator: Emulator) -> None:
     emulator.fault("createWorkflow", hold=20, skip=2, count=None)
     held = asyncio.Event()
 
+    def progress(done: int, total: int, row: ReportRow) -> None:
+        told.append(row)
+        held.set()
+
     async with AsyncDataStorageClient(emulator.url, retry=QUICK) as client:
-        task = asyncio.ensure_future(
-            client.workflows.bootstrap(
-                given, concurrency=2, progress=lambda done, total, row: (told.append(row), held.set())
-            )
-        )
+        task = asyncio.ensure_future(client.workflows.bootstrap(given, concurrency=2, progress=progress))
         while len(told) < 2:
             await held.wait()
             held.clear()
@@ -483,3 +488,144 @@ def test_what_was_ours_is_ours_although_it_could_not_be_looked_at_at_once(emulat
         report = client.workflows.bootstrap([workflow("a"), workflow("b")]).raise_for_errors()
     assert sorted(str(row.by) for row in report) == ["recovered", "us"]
     assert len(emulator.rows("remediation_workflow_catalog")) == 2
+
+
+FAULT = {"type": "https://kubernaut.ai/problems/internal-error", "title": "Internal Server Error", "status": 500}
+
+
+def test_nothing_is_written_that_could_not_be_compared(service: tuple[Any, Emulator]) -> None:
+    """One failure of the list, and a higher version that the plan didn't know."""
+    client, emulator = service
+    client.workflows.create(workflow("base"))
+    plan = client.workflows.plan([workflow("d"), workflow("e")])
+    client.workflows.create(workflow("d", "2.0.0"))
+    emulator.clear_requests()
+    emulator.fault("listWorkflows", status=500, body=FAULT)
+    with pytest.raises(InternalServerError):
+        client.workflows.apply(plan)
+    assert emulator.writes == ()
+    assert {row.name: row.action for row in client.workflows.apply(plan)} == {"d": "demotes", "e": "created"}
+
+
+def test_a_walk_that_broke_off_is_made_again(emulator: Emulator) -> None:
+    """The rows that its second page would have shown aren't taken for read."""
+    given = [workflow(f"w{number}") for number in range(3)]
+    with opened("sync", emulator.url, retry=QUICK) as client:
+        client.workflows.create(workflow("base"))
+        plan = client.workflows.plan([workflow("x", "1.0.0"), workflow("x", "1.1.0"), *given])
+        client.workflows.create(workflow("x", "2.0.0"))
+        for number in range(110):
+            client.workflows.create(workflow(f"other{number}"))
+        emulator.fault("listWorkflows", status=500, body=FAULT, skip=1)
+        with pytest.raises(InternalServerError):
+            client.workflows.apply(plan)
+        report = client.workflows.apply(plan)
+    assert [row.action for row in report if row.name == "x"] == ["demotes", "demotes"]
+    assert len(report.created) == 3
+
+
+def test_the_outcome_of_a_write_is_not_that_of_the_look_at_it(emulator: Emulator) -> None:
+    """It was stored, the answer was lost, and nothing can be looked at: unknown, not refused."""
+    with opened("sync", emulator.url, retry=QUICK) as client:
+        seen: list[Any] = []
+
+        def progress(done: int, total: int, row: ReportRow) -> None:
+            seen.append(row)
+
+        plan = client.workflows.plan([workflow("l1"), workflow("l2")])
+        lost = Meanwhile("listWorkflows", lambda: break_reading(emulator))
+        with opened("sync", emulator.url, retry=QUICK, on_call=lost) as broken:
+            report = broken.workflows.apply(plan, progress=progress)
+    assert {row.name: row.error.outcome for row in report.failed} == {
+        row.name: Outcome.UNKNOWN for row in report.failed
+    }
+    assert len(report.failed) == 1
+    stored = {row["workflow_name"] for row in emulator.rows("remediation_workflow_catalog")}
+    assert report.failed[0].name in stored
+
+
+def break_reading(emulator: Emulator) -> None:
+    emulator.fault("createWorkflow", drop="after")
+    for operation in ("listWorkflows", "listWorkflowVersions"):
+        emulator.fault(operation, status=500, body=FAULT, count=None)
+
+
+def test_an_interruption_in_progress_tells_no_row_twice(emulator: Emulator) -> None:
+    told: list[tuple[str, str]] = []
+
+    def progress(done: int, total: int, row: ReportRow) -> None:
+        told.append((row.name, row.action))
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with opened("sync", emulator.url, retry=QUICK) as client, pytest.raises(KeyboardInterrupt):
+        client.workflows.bootstrap([workflow(f"w{number}") for number in range(9)], progress=progress)
+    assert len({name for name, _ in told}) == len(told)
+    stored = {row["workflow_name"] for row in emulator.rows("remediation_workflow_catalog")}
+    assert stored == {name for name, action in told if action == "created"}
+
+
+def test_drift_that_came_meanwhile_stops_what_must_not_drift(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    plan = client.workflows.plan([workflow("a"), workflow("b")])
+    client.workflows.create(workflow("a", description="Another"))
+    emulator.clear_requests()
+    with pytest.raises(BootstrapError) as caught:
+        client.workflows.apply(plan, on_drift="fail")
+    assert emulator.writes == ()
+    assert caught.value.report is not None
+    assert [row.name for row in caught.value.report.drifted] == ["a"]
+    assert [row.action for row in client.workflows.apply(plan)] == ["drifted", "created"]
+
+
+def test_a_service_that_does_not_answer_is_not_waited_for_again_and_again(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    plan = client.workflows.plan([workflow(f"w{number}") for number in range(30)])
+    emulator.fault("createWorkflow", stall="before", count=None)
+    fast = client.with_options(timeout=0.2, retry=RetryPolicy(attempts=1))
+    report = fast.workflows.apply(plan, concurrency=3)
+    assert len(report.failed) == 30
+    timeouts = [row for row in report if isinstance(row.error, RequestTimeoutError)]
+    assert 3 <= len(timeouts) <= 6, "what was in progress, and what had been begun meanwhile"
+    assert {row.error.outcome for row in report if row not in timeouts} == {Outcome.NOT_SENT}
+
+
+def test_bad_options_are_no_failed_rows(service: tuple[Any, Emulator]) -> None:
+    client, emulator = service
+    client.workflows.create(workflow("there"))
+    plan = client.workflows.plan([workflow("a"), workflow("b")])
+
+    async def progress(done: int, total: int, row: ReportRow) -> None:
+        raise AssertionError("never called")
+
+    emulator.clear_requests()
+    for options, field in (({"timeout": -1}, "timeout"), ({"progress": progress}, "progress"), ({"progress": 1}, "p")):
+        with pytest.raises(InvalidRequestError, match=field):
+            client.workflows.apply(plan, **options)
+    assert emulator.requests == ()
+    client.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        client.workflows.apply(plan)
+
+
+def test_one_name_is_asked_for_whatever_the_catalog_holds(emulator: Emulator) -> None:
+    """A conflict of a single name doesn't walk a large catalog."""
+    with opened("sync", emulator.url, retry=QUICK) as client:
+        for number in range(130):
+            client.workflows.create(workflow(f"other{number}"))
+        meanwhile = Meanwhile("listWorkflowVersions", lambda: client.workflows.create(workflow("a")))
+        with opened("sync", emulator.url, retry=QUICK, on_call=meanwhile) as another:
+            emulator.clear_requests()
+            report = another.workflows.bootstrap([workflow("a")])
+    assert [(row.action, row.by) for row in report] == [("unchanged", "someone else")]
+    assert not [request for request in emulator.requests if request.operation == "listWorkflows"]
+
+
+def test_versions_that_were_stored_out_of_order_are_pointed_at(service: tuple[Any, Emulator]) -> None:
+    client, _ = service
+    client.workflows.create(workflow("t", "2.0.0"))
+    client.workflows.create(workflow("t", "1.0.0"))
+    plan = client.workflows.plan([workflow("t", "1.0.0"), workflow("t", "2.0.0")])
+    assert [row.action for row in plan] == ["unchanged", "unchanged"]
+    assert plan.get("t", "1.0.0").warnings == ()
+    assert plan.get("t", "2.0.0").warnings == ("search shows '1.0.0', which is lower and was stored later",)

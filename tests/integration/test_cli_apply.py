@@ -128,7 +128,8 @@ def test_what_fails_for_the_same_reason_is_said_once(emulator: Emulator, tmp_pat
     assert ran.code == 1
     assert "30 failed:\n" in ran.stdout
     assert ran.stdout.count("not sent: version '1.0.0' before it failed\n") == 1
-    assert ran.stdout.count("  a@1.") == 30
+    assert ran.stdout.count("\n  a@1.") == 30
+    assert ran.stdout.count("  as a@1.1.0\n") == 28
 
 
 def test_nobody_there_and_bad_input(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_interrupted_and_run_again(
     assert ran.code == 5
     assert ran.stdout.endswith("\nInterrupted: 20 created, 4 may be stored, 16 not started.\n")
     assert ran.stdout.count("(it may be stored; the next apply finds out)\n") == 1
-    assert ran.stdout.count("  workflow-") == 4, "what is on its way is named"
+    assert ran.stdout.count("\n  workflow-") == 4, "what is on its way is named"
     assert ran.stderr.endswith("Error: interrupted: run it again to finish\n")
     emulator.clear_faults()
     again = call("apply", str(files), "--url", emulator.url)

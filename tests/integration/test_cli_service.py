@@ -141,13 +141,13 @@ def test_wait_tells_each_change_once(emulator: Emulator) -> None:
 
 def test_wait_in_vain(emulator: Emulator, silence: str) -> None:
     emulator.fault("readinessCheck", status=503, body=SHUTTING_DOWN, count=None)
-    ran = call("wait", "--for", "0.1", "--url", emulator.url, "-ojson")
+    ran = call("wait", "--for", "0.5", "--url", emulator.url, "-ojson")
     assert ran.code == 1
     assert (ran.document["ready"], ran.document["state"]) == (False, "not ready: shutting_down")
-    assert ran.document["error"]["message"] == "not ready within 0.1 s: not ready: shutting_down"
-    ran = call("wait", "--for", "0.1", "--url", silence)
+    assert ran.document["error"]["message"] == "not ready within 0.5 s: not ready: shutting_down"
+    ran = call("wait", "--for", "0.5", "--url", silence)
     assert (ran.code, ran.stdout) == (4, "")
-    assert ran.stderr.splitlines()[-1].startswith(f"Error: not ready within 0.1 s: nobody answers at {silence}: ")
+    assert ran.stderr.splitlines()[-1].startswith(f"Error: not ready within 0.5 s: nobody answers at {silence}: ")
 
 
 def test_wait_until_it_comes_up(silence: str, emulator: Emulator) -> None:

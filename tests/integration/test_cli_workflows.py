@@ -133,12 +133,11 @@ def test_a_list_is_printed_while_it_is_read(emulator: Emulator) -> None:
     )
     try:
         assert process.stdout is not None
-        first = [process.stdout.readline().split()[0] for _ in range(100)]
-        assert first == ["NAME", *(f"w{number:03}" for number in range(149, 50, -1))]
+        first = [process.stdout.readline().split()[0] for _ in range(101)]
+        assert first == ["NAME", *(f"w{number:03}" for number in range(149, 49, -1))]
         process.send_signal(signal.SIGINT)
         rest, stderr = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, stderr) == (1, "Error: interrupted\n")
-        assert [line.split()[0] for line in rest.splitlines()] == ["w050"]
+        assert (process.returncode, rest, stderr) == (1, "", "Error: interrupted\n")
     finally:
         process.kill()
         process.wait()

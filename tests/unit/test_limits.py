@@ -22,6 +22,7 @@ from kubernaut_client.limits import (
     WORKFLOW_DISABLE,
     WORKFLOW_LIST,
     WORKFLOW_UPDATE,
+    Findings,
     Table,
     instant,
     version,
@@ -503,6 +504,16 @@ def test_a_structure_that_contains_itself() -> None:
     loop: dict[str, Any] = {}
     loop["a"] = [loop]
     assert "100" in str(refuse({**workflow(), "parameters": loop}))
+
+
+@pytest.mark.parametrize("member", ["parameters", "custom_labels"])
+def test_a_path_is_cut_where_a_message_cuts_it(member: str) -> None:
+    """A long key would otherwise be there again for each value below it."""
+    key = "k" * 10_000
+    findings = Findings()
+    REMEDIATION_WORKFLOW({**workflow(), member: {key: [float("nan")] * 100, "a": [float("nan")]}}, "", findings)
+    assert [path for path, _ in findings.found] == [f"{member}.{key}"[:301]] * 100 + [f"{member}.a[0]"]
+    assert f"{member}.{'k' * (298 - len(member))}…: must" in str(refuse({**workflow(), member: {key: [b"x"]}}))
 
 
 def test_what_is_checked_is_a_copy() -> None:

@@ -694,6 +694,17 @@ def test_two_of_one_version_with_different_content_are_refused(order: tuple[int,
     assert "twice" in str(items[0].error)
 
 
+def test_a_version_that_is_given_twice_is_found_without_comparing_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing each with every row before it would take the square of their number."""
+
+    def compared(*_: object) -> bool:
+        raise AssertionError
+
+    inputs = [workflow(name, content=content) for content in ("x", "y") for name in ("a", "b", "c")]
+    monkeypatch.setattr(Wanted, "__eq__", compared)
+    assert [bool(item.error) for item in check(inputs)] == [True] * 3
+
+
 def test_true_and_one_are_different_content() -> None:
     items = check([workflow(parameters={"a": 1}), workflow(parameters={"a": True})])
     assert len(items) == 1

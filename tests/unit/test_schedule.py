@@ -53,16 +53,18 @@ def test_the_start_is_random() -> None:
 def test_a_conflict_waits_for_a_walk() -> None:
     schedule = Schedule([row("a"), row("b")], 8)
     first = taken(schedule)
-    assert schedule.conflict(first, conflict()) is None
+    assert schedule.conflict(first, conflict()) == []
     assert schedule.walk_due
     assert list(schedule.disputed) == [first.name]
     other = taken(schedule)
     assert other.name != first.name
     assert schedule.take() is None
     found = stored(first.name)
-    assert schedule.news([found]) == [(first, found)]
-    assert not schedule.disputed and not schedule.walk_due
-    assert schedule.left == [other]
+    assert schedule.news([found]) == [(first, [found])]
+    assert not schedule.walk_due
+    schedule.drop(first)
+    assert not schedule.disputed
+    assert schedule.left == {other.name: [other]}
 
 
 def test_a_conflict_that_a_walk_has_shown_already_is_settled_at_once() -> None:
@@ -70,10 +72,13 @@ def test_a_conflict_that_a_walk_has_shown_already_is_settled_at_once() -> None:
     first, second = taken(schedule), taken(schedule)
     schedule.conflict(first, conflict())
     shown, found = stored(first.name), stored(second.name)
-    assert schedule.news([shown, found]) == [(first, shown)]
+    assert schedule.news([shown, found]) == [(first, [shown])]
+    schedule.drop(first)
     assert schedule.in_progress(second), "what is in progress is settled by its own answer"
-    assert schedule.conflict(second, conflict()) is found
-    assert schedule.left == []
+    assert schedule.conflict(second, conflict()) == [found]
+    assert not schedule.disputed
+    schedule.drop(second)
+    assert schedule.left == {}
 
 
 def test_what_we_stored_ourselves_is_ours_although_a_walk_shows_it() -> None:
@@ -81,7 +86,7 @@ def test_what_we_stored_ourselves_is_ours_although_a_walk_shows_it() -> None:
     first = taken(schedule)
     assert schedule.news([stored("a")]) == []
     schedule.created(first)
-    assert schedule.left == []
+    assert schedule.left == {}
 
 
 @pytest.mark.parametrize("conflicts", range(1, 3 * CONFLICTS_PER_WALK + 2))
@@ -100,7 +105,8 @@ def test_a_name_that_somebody_else_is_at_comes_last() -> None:
     schedule = Schedule([row(name, version) for name in "abc" for version in ("1.0.0", "1.1.0")], 8)
     met = taken(schedule)
     schedule.conflict(met, conflict())
-    schedule.news([stored(met.name)])
+    for explained, _ in schedule.news([stored(met.name)]):
+        schedule.drop(explained)
     order = []
     while (found := schedule.take()) is not None:
         order.append(found)
@@ -129,7 +135,7 @@ def test_a_failure_gives_up_the_later_versions_of_its_name_only() -> None:
     while (first := taken(schedule)).name != "a":
         pass
     assert schedule.failed(first) == rows[1:3]
-    assert schedule.left == rows[3:]
+    assert schedule.left == {"b": rows[3:]}
 
 
 def test_overtaken() -> None:
@@ -137,13 +143,17 @@ def test_overtaken() -> None:
     assert schedule.overtaken() == []
     schedule.news([stored("a", "1.1.0"), stored("b", "1.9.0"), stored("c", "9.0.0")])
     assert schedule.overtaken() == ["a"]
-    schedule.drop(row_of(schedule, "a"))
+    schedule.drop(schedule.left["a"][0])
     assert schedule.overtaken() == []
-    assert {left.name for left in schedule.left} == {"b", "c"}
+    assert schedule.left.keys() == {"b", "c"}
 
 
-def row_of(schedule: Schedule, name: str) -> PlanRow:
-    return next(left for left in schedule.left if left.name == name)
+def test_a_version_that_is_dropped_while_it_is_disputed_doesn_t_block_the_next_one() -> None:
+    rows = [row("a", "1.0.0"), row("a", "4.0.0")]
+    schedule = Schedule(rows, 8)
+    schedule.conflict(taken(schedule), conflict())
+    schedule.drop(rows[0])
+    assert taken(schedule) is rows[1]
 
 
 @given(
@@ -172,13 +182,17 @@ def test_every_row_ends_once_whatever_comes(versions: list[int], width: int, dra
                 continue
             held.setdefault(each.name, []).append(stored(each.name, each.version))
             if kind == "conflict":
-                ended += [each] if schedule.conflict(each, conflict()) else []
+                if schedule.conflict(each, conflict()):
+                    schedule.drop(each)
+                    ended.append(each)
             else:
                 (schedule.created if kind == "created" else schedule.met)(each)
                 ended.append(each)
         else:
             known = [found for rows_of in held.values() for found in rows_of]
-            ended += [settled for settled, _ in schedule.news(known)]
+            for explained, _ in schedule.news(known):
+                schedule.drop(explained)
+                ended.append(explained)
     assert Counter((one.name, one.version) for one in ended) == Counter((one.name, one.version) for one in rows)
     for name in {one.name for one in rows}:
         order = [one.version for one in ended if one.name == name]

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import time
+import tracemalloc
 from datetime import date
 from pathlib import Path
 
@@ -147,6 +148,40 @@ def plain(value: object) -> object:
     return "a date" if isinstance(value, date | Timestamp) else (type(value), repr(value))
 
 
+LONG_KEY = "k" * 20_000
+
+
+@pytest.mark.parametrize("parser", ["SafeLoader", "the default"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        f'{{"workflow_name": "a", "parameters": {{"{LONG_KEY}": [{", ".join(["1"] * 3000)}]}}}}',
+        f"workflow_name: a\nparameters:\n  ? {LONG_KEY}\n  : [{', '.join(['.nan'] * 3000)}]\n",
+        f"workflow_name: a\ncustom_labels:\n  ? {LONG_KEY}\n  : [{', '.join(['1'] * 3000)}]\n",
+        f"workflow_name: a\nparameters:\n  ? {LONG_KEY}\n  : [{', '.join(['2026-01-31'] * 3000)}]\n",
+    ],
+    ids=["json", "yaml", "labels", "dates"],
+)
+def test_a_long_key_is_not_kept_for_each_value_below_it(
+    data: str, parser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if parser == "SafeLoader":
+        monkeypatch.setattr(yamltext, "PARSER", yaml.SafeLoader)
+    tracemalloc.start()
+    try:
+        outcome(data.encode())
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000  # that many keys have 60 MB
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_key_of_dots_is_looked_up_quickly() -> None:
+    """Each dot may be the end of a parent's path."""
+    error = outcome(f'{{"workflow_name": "a", "{"." * 900_000}": 1}}'.encode())
+    assert isinstance(error, CatalogError)
+    assert any("is not a member" in problem.reason for problem in error.errors)
+
+
 @pytest.mark.slow
 def test_what_takes_long_elsewhere_is_quick(tmp_path: Path) -> None:
     """Each of these is as large as a file may be; CPU time is bounded generously, growth by squares wouldn't fit."""
@@ -164,6 +199,8 @@ def test_what_takes_long_elsewhere_is_quick(tmp_path: Path) -> None:
         b"a: |\n" + b" x\n" * (size // 3),
         b"&a " * (size // 3),
         b"--- a\n" * (size // 6),
+        b"a: 1" + b":1" * (size // 2),
+        b"a: 1" + b":1" * (size // 2 - 2) + b".0",
         GOOD.partition("parameters:")[0].encode() + b"parameters:\n" + b"- {}\n" * (size // 7),
         PAYLOAD[:-3].encode() + b"".join(b', "descripton%d": 1' % number for number in range(40_000)) + b"}",
     ]

@@ -77,7 +77,42 @@ CASES = [
         {"a.yaml": GOOD + "---\n\ufeff" + GOOD},
         "a.yaml:23:1: a byte order mark is not allowed here: remove it",
     ),
+    Case(
+        "latin-1-after-mark",
+        {"a.yaml": b"\xef\xbb\xbfa: \xe9\n"},
+        "a.yaml:1:4: byte 0xE9 at offset 6 is not UTF-8 (Latin-1?): save the file as UTF-8",
+    ),
     # Form of YAML
+    Case(
+        "unknown-directive",
+        {"a.yaml": f"# comment\n%YAML 1.1\n%FOO bar\n---\n{GOOD}"},
+        "a.yaml:3:1: is not YAML: a line that starts with % can only be %YAML or %TAG here",
+    ),
+    Case(
+        "minor-version",
+        {"a.yaml": f"{GOOD}...\n%YAML 1.3\n---\n{GOOD}"},
+        "a.yaml:23:1: is not YAML: it asks for another version than YAML 1.1 or 1.2",
+    ),
+    Case(
+        "surrogate-pair",
+        {"a.yaml": good(("Restarts a pod.", '"\\uD83D\\uDE00"'))},
+        "a.yaml:6:16: is not YAML: an escape stands for no character",
+    ),
+    Case(
+        "surrogate-in-key",
+        {"a.yaml": good(("  description", '  "\\uD83D": 1\n  description'))},
+        "a.yaml:6:3: is not YAML: an escape stands for no character",
+    ),
+    Case(
+        "long-number",
+        {"a.yaml": f"{GOOD}x: 1{':1' * 200}\n"},
+        f"a.yaml:22:4: x: '1{':1' * 28}:… can't be read as int: quote it",
+    ),
+    Case(
+        "large-float",
+        {"a.yaml": f"{GOOD}x: 1{':1' * 180}.0\n"},
+        f"a.yaml:22:4: x: '1{':1' * 28}:… can't be read as float: quote it",
+    ),
     Case(
         "tab-indent", {"a.yaml": good(("  severity", "\tseverity"))}, "a.yaml:9:1: a tab can't indent YAML: use spaces"
     ),
@@ -223,7 +258,7 @@ CASES = [
     Case(
         "directive",
         {"a.yaml": "%YAML 2.0\n---\n" + GOOD},
-        "a.yaml:1:1: is not YAML: it asks for another version than YAML 1",
+        "a.yaml:1:1: is not YAML: it asks for another version than YAML 1.1 or 1.2",
     ),
     # Form of JSON
     Case(

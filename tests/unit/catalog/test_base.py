@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kubernaut_client.catalog import Catalog, CatalogChange, Source, changes_since, load
+from kubernaut_client.models import RemediationWorkflow
 from tests.unit.catalog.files import GOOD, good, write
 from tests.workflows import workflow
 
@@ -68,7 +69,7 @@ def test_what_plan_finds_equal_is_no_change(now: dict[str, Any], base: dict[str,
 
 def test_a_version_going_down() -> None:
     changes = changes_since(catalog(workflow("a", "1.0.0"), workflow("b", "1.0.0")), BASE)
-    assert [(change.kind, change.version) for change in changes] == [("version-down", "1.0.0"), ("removed", "1.1.0")]
+    assert [(change.kind, change.version) for change in changes] == [("version-down", "1.0.0")]
     assert str(changes[0]) == (
         "a 1.0.0: the highest version was '1.1.0', which the service goes on showing: to go back, publish the old "
         "content as a higher version (kubernaut-client workflows rollback)"
@@ -78,14 +79,14 @@ def test_a_version_going_down() -> None:
 @pytest.mark.parametrize(("before", "now"), [("1.10.0", "1.9.0"), ("v2", "1.9"), ("1.0.0", "1.0.0-rc.1")])
 def test_versions_are_ordered_as_versions(before: str, now: str) -> None:
     down, up = (catalog(workflow("a", version)) for version in (now, before))
-    assert [change.kind for change in changes_since(down, up)] == ["version-down", "removed"]
-    assert [change.kind for change in changes_since(up, down)] == ["removed"]
+    assert [change.kind for change in changes_since(down, up)] == ["version-down"]
+    assert changes_since(up, down) == ()
 
 
 def test_versions_that_cannot_be_ordered_do_not_go_down() -> None:
     one, other = catalog(workflow("a", "blue")), catalog(workflow("a", "green"))
-    assert [change.kind for change in changes_since(one, other)] == ["removed"]
-    assert [change.kind for change in changes_since(one, catalog(workflow("a")))] == ["removed"]
+    assert changes_since(one, other) == ()
+    assert changes_since(one, catalog(workflow("a"))) == ()
 
 
 def test_a_removed_name() -> None:
@@ -108,9 +109,27 @@ def test_both_places_are_named(tmp_path: Path) -> None:
     here, there = tmp_path / "now" / "b" / "c.yaml", tmp_path / "base" / "a.yaml"
     assert [(change.kind, change.source, change.base_source) for change in changes] == [
         ("content-changed", Source(str(here), 1), Source(str(there), GOOD.count("\n") + 2)),
-        ("removed", None, Source(str(there), 1)),
     ]
-    assert [str(change).partition(": ")[0] for change in changes] == [f"{here}:1", f"{there}:1"]
+    assert [str(change).partition(": ")[0] for change in changes] == [f"{here}:1"]
+
+
+def test_versions_are_sorted_once_for_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorting them for each version would take the square of their number."""
+    calls: list[str] = []
+    by_name = Catalog.by_name
+
+    def counted(self: Catalog, name: str) -> tuple[RemediationWorkflow, ...]:
+        calls.append(name)
+        return by_name(self, name)
+
+    monkeypatch.setattr(Catalog, "by_name", counted)
+    numbers: list[int] = []
+    for count in (2, 20):
+        calls.clear()
+        many = catalog(*(workflow("a", f"1.{minor}.0") for minor in range(count)))
+        assert changes_since(many, many) == ()
+        numbers.append(len(calls))
+    assert numbers[0] == numbers[1]
 
 
 def test_a_change_is_one_line_without_controls() -> None:

@@ -285,6 +285,22 @@ def test_versions_that_are_too_large_together_are_files_of_their_own(out: Path) 
     assert found["content_file"] == "1.3.0.yaml"
 
 
+def test_a_content_that_is_too_large_with_json_escapes_only_is_a_text_file(out: Path) -> None:
+    rows = [stored("a", version, content='"\n' * 300_000, is_latest_version=False) for version in ("1.1.0", "1.0.0")]
+    report = export(rows, out)
+    assert report.files == ("a/1.0.0.json", "a/1.0.0.txt", "a/1.1.0.json", "a/1.1.0.txt")
+    assert report.warnings == ()
+    assert [found.to_dict() for found in load(out)] == [payload(row) for row in rows[::-1]]
+
+
+@pytest.mark.parametrize("content", ['"' * 600_000, '"\r\n' * 300_000, f"---\n{SCHEMA}" + '#"\n' * 300_000], ids=len)
+def test_no_content_becomes_a_text_file_that_is_read_otherwise(out: Path, content: str) -> None:
+    report = export([stored("a", content=content)], out)
+    assert report.files == ("a/1.0.0.json",)
+    assert json.loads((out / "a/1.0.0.json").read_bytes())[0]["content"] == content
+    assert report.warnings == ("a/1.0.0.json: can't be loaded: is larger than 1 MiB (1048576 bytes): split it",)
+
+
 def test_a_content_that_no_catalog_file_can_hold_is_written_and_told(out: Path) -> None:
     report = export([stored("a", content="x" * 2**20)], out)
     assert report.warnings == ("a/1.0.0.json: can't be loaded: is larger than 1 MiB (1048576 bytes): split it",)
@@ -385,11 +401,59 @@ def test_load_reads_what_was_exported(workflows: dict[tuple[str, str], dict[str,
     assert found == {(row.workflow_name, row.version): payload(row) for row in rows}
 
 
-def test_an_empty_directory_is_taken_and_keeps_its_mode(out: Path) -> None:
+def test_an_empty_directory_is_taken_and_stays_the_same(out: Path) -> None:
+    """It can be a mount point, which nothing can replace."""
     out.mkdir(mode=0o750)
+    before = out.stat()
     export([stored("a")], out)
-    assert out.stat().st_mode & 0o777 == 0o750
+    after = out.stat()
+    assert (after.st_ino, after.st_mode, after.st_uid) == (before.st_ino, before.st_mode, before.st_uid)
     assert sorted(tree(out)) == ["a.json", "a/1.0.0.yaml"]
+    assert sorted(os.listdir(out)) == ["a", "a.json"]
+
+
+def test_an_empty_directory_in_one_that_is_read_only(place: Path) -> None:
+    out = place / "out"
+    out.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        os.chown(out, NOBODY, -1)
+    place.chmod(0o555)
+    with as_nobody():
+        export([stored("a")], out)
+        assert sorted(tree(out)) == ["a.json", "a/1.0.0.yaml"]
+
+
+def test_an_empty_directory_that_is_filled_meanwhile_is_left_alone(out: Path) -> None:
+    def rows() -> Iterator[StoredWorkflow]:
+        yield stored("a")
+        (out / "a.json").write_text("theirs")
+
+    out.mkdir()
+    assert refused(out, rows()) == "Directory not empty"
+    assert tree(out) == {"a.json": b"theirs"}
+    assert os.listdir(out) == ["a.json"]
+
+
+@pytest.mark.parametrize("error", [OSError("failed"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("moved", [0, 1, 2])
+def test_a_move_into_an_empty_directory_that_fails_is_undone(
+    out: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, moved: int
+) -> None:
+    calls: list[Path] = []
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> None:
+        calls.append(path)
+        if len(calls) == moved + 1:
+            raise error
+        rename(path, target)
+
+    out.mkdir()
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(CatalogError if isinstance(error, OSError) else KeyboardInterrupt):
+        export([stored("a"), stored("b")], out)
+    assert len(calls) == 2 * moved + 1
+    assert os.listdir(out) == []
 
 
 def test_the_umask_holds_for_a_new_directory(out: Path) -> None:
@@ -454,15 +518,14 @@ def test_a_parent_that_is_missing(out: Path) -> None:
     assert refused(out / "below") == "No such file or directory"
 
 
-@pytest.mark.parametrize("name", [".", "../out", "x/.."])
-def test_the_current_directory_is_not_replaced(out: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize("name", [".", "../out", ""])
+def test_the_current_directory_is_taken_if_it_is_empty(out: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     out.mkdir()
     monkeypatch.chdir(out)
-    if name == "x/..":
-        (out / "x").mkdir()
-        assert refused(name).startswith("is not empty")
-    else:
-        assert refused(name).startswith("is the current directory")
+    export([stored("a")], name)
+    assert os.listdir() == os.listdir(out)
+    assert sorted(os.listdir()) == ["a", "a.json"]
+    assert refused(Path(name)).startswith("is not empty")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 256], ids=ascii)
@@ -476,13 +539,16 @@ def test_a_long_name_of_the_directory(tmp_path: Path) -> None:
     assert len(tree(tmp_path)) == 2
 
 
+NOBODY = 65534
+
+
 @contextmanager
 def as_nobody() -> Iterator[None]:
     """Without root's rights, which no mode of a directory restricts."""
     if os.geteuid() != 0:
         yield
         return
-    os.seteuid(65534)
+    os.seteuid(NOBODY)
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 import pytest
 
 from kubernaut_client import CatalogError
-from kubernaut_client.catalog import Catalog, CatalogProblem, Source, load
+from kubernaut_client.catalog import Catalog, CatalogProblem, Source, load, yamltext
 from kubernaut_client.models import UNSET, RemediationWorkflow
 from tests.unit.catalog.files import GOOD, PAYLOAD, good, payload, report, write
 from tests.workflows import workflow
@@ -283,6 +283,46 @@ def test_a_content_file_may_hold_any_text(here: Path, data: bytes, content: str)
     found = only(load("."))
     assert found["content"] == content
     assert found["content_hash"] == sha256(content.encode()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["b.yaml", "b.txt"])
+def test_a_content_file_is_read_once_however_many_name_it(
+    here: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whether the walk comes by it (`.yaml`) or not (`.txt`), and whatever way leads to it."""
+    paths = [name, f"./{name}", f"d/../{name}"]
+    given = [{"content_file": path, "version": f"{number}.0.0"} for number, path in enumerate(paths)]
+    write(here, {"a.json": json.dumps(given), name: GOOD, "d/c.yaml": version("9.0.0")})
+    texts: list[str] = []
+
+    def counted(text: yamltext.Text) -> yamltext.Reading:
+        texts.append(text.text)
+        return yamltext.read_yaml(text)
+
+    monkeypatch.setattr(sys.modules["kubernaut_client.catalog.loading"], "read_yaml", counted)
+    assert [found.version for found in load(".")] == ["0.0.0", "1.0.0", "2.0.0", "9.0.0"]
+    assert texts.count(GOOD) == 1
+
+
+def test_what_is_wrong_with_a_content_file_is_told_once(here: Path) -> None:
+    given = [{"content_file": "b.yaml", "version": "1.0.0"}, {"content_file": "b.yaml"}, {"content_file": "b.yaml"}]
+    given[1]["owner"] = "x" * 256
+    bad = good(("type: string", "type: float"), ('"1.0.0"', "1.0"), ("kind: ", "kind: WorkflowSchema\nkind: "))
+    write(here, {"a.json": json.dumps(given), "b.yaml": bad})
+    assert report("a.json") == [
+        "a.json:1:77: owner: must have at most 255 characters, has 256",
+        "b.yaml:3:1: kind: key 'kind' is given twice, first in line 2: keep one",
+        "b.yaml:6:3: metadata.version: must be text, not the number 1.0: quote it",
+        "b.yaml:6:3: metadata.version: must be text, not the number 1.0: quote it",
+        "b.yaml:20:5: parameters[0].type: must be one of string, integer, boolean, array, not 'float'",
+    ]
+
+
+def test_a_content_file_that_is_a_directory_is_closed(here: Path) -> None:
+    write(here, {"a.json": payload(('"content": "any text"', '"content_file": "d"')), "d/b.txt": ""})
+    before = len(os.listdir("/dev/fd"))
+    assert report("a.json") == ["a.json:6:3: content_file: 'd' can't be read: Is a directory"]
+    assert len(os.listdir("/dev/fd")) == before
 
 
 def test_a_content_file_that_is_named_is_read_for_itself_too(here: Path) -> None:
@@ -590,3 +630,10 @@ def test_without_pyyaml_the_extra_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     expected = 'ImportError: kubernaut_client.catalog needs PyYAML: pip install "kubernaut-client[catalog]"'
     assert done.stderr.splitlines()[-1] == expected
+
+
+def test_a_directory_without_files_may_be_allowed(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    assert len(load(tmp_path / "base", allow_empty=True)) == 0
+    with pytest.raises(CatalogError, match="nowhere"):
+        load(tmp_path / "nowhere", allow_empty=True)

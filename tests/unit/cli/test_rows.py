@@ -44,6 +44,16 @@ def test_a_section(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_names_longer_than_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(Output, "width", 20)
+    name = "x" * 30
+    CREATE.show(Output(), [Item(name=name, version="1"), Item(name=name, version="2", remark="as that one")])
+    CREATE.show(Output(), [Item(name="a", version="3", remark="as that one")])
+    assert capsys.readouterr().out == (
+        f"2 to create:\n  {name}@1\n  {name}@2\n    as that one\n\n1 to create:\n  a@3  as that one\n\n"
+    )
+
+
 @pytest.mark.parametrize("name", ["plain", "two words", "it's", "-option", "$(id)", "a@b"])
 def test_commands_are_quoted(name: str) -> None:
     row = PlanRow(name, "1.0.0", "superseded", latest="1.1.0", payload={"status": "active"})
