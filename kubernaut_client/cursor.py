@@ -26,6 +26,8 @@ class Cursor:
     until: str | None = None
     offset: int = 0
     done: bool = False
+    stale: int = 0
+    """Pages in a row that brought nothing new."""
     _time: datetime | None = None
     _seen: set[UUID | str] = field(default_factory=set[UUID | str])
 
@@ -38,6 +40,7 @@ class Cursor:
         """The rows of the next page that weren't on the one before; moves on."""
         rows = page.rows
         fresh = [row for row in rows if _key(row) not in self._seen]
+        self.stale = 0 if fresh or not rows else self.stale + 1
         more = bool(fresh) if page.more is None else page.more
         self.done = not (rows and more)
         last = next((row.time for row in reversed(rows) if row.time is not None), None)
