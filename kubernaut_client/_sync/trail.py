@@ -13,11 +13,14 @@ from kubernaut_datastorage.models import AuditEvent
 
 from .. import settle
 from ..cursor import Cursor
-from ..errors import KubernautError
+from ..errors import KubernautError, Outcome, ResponseDecodeError
 from .execute import Call
 from ..limits import PAGE_LIMIT
 from ..operations import QUERY_AUDIT_EVENTS, EventRow
 from .procedures import raise_bad
+
+STALE_LIMIT = 10
+"""Pages that may bring nothing new: events that arrive in the microsecond of the last one push it onto the next page."""
 
 
 def pages(
@@ -30,7 +33,11 @@ def pages(
         call = new_call()
         request = QUERY_AUDIT_EVENTS.request(**members, **cursor.parameters())
         page = call.execute(QUERY_AUDIT_EVENTS, request)
-        yield call, cursor.take(page), cursor.done
+        rows = cursor.take(page)
+        if cursor.stale > STALE_LIMIT:
+            reason = f"{cursor.stale} pages in a row hold the same events; is it Data Storage that answers?"
+            raise call.sign(ResponseDecodeError(reason, status=200, outcome=Outcome.APPLIED), QUERY_AUDIT_EVENTS)
+        yield call, rows, cursor.done
 
 
 def newest(filters: Mapping[str, Any], most: int, call: Call) -> list[AuditEvent]:

@@ -29,8 +29,8 @@ PUBLIC = """
     CatalogError ConfigurationError ConflictError ConnectError ConnectionDroppedError DataStorageClient DatabaseError
     Difference EnsureResult HealthStatus ImmutableFieldError InternalServerError InvalidRequestError KubernautError
     NotFoundError NotificationReceipt Outcome PayloadTooLargeError PermissionDeniedError Plan PlanRow Problem
-    RateLimitError ReportRow RequestTimeoutError ResponseDecodeError RetryPolicy ServerError ServiceUnavailableError SpoolError
-    TransportError ValidationError
+    RateLimitError ReportRow RequestTimeoutError ResponseDecodeError RetryPolicy ServerError ServiceUnavailableError
+    SpoolError TransportError ValidationError
 """.split()
 MODELS = """
     UNSET AuditEvent AuditEventRequest DetectedLabels MandatoryLabels NotificationAudit NotificationAuditResponse
