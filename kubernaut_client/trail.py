@@ -19,7 +19,7 @@ from .operations import QUERY_AUDIT_EVENTS, EventRow
 from .procedures import raise_bad
 
 STALE_LIMIT = 10
-"""Pages that may bring nothing new: events that arrive in the microsecond of the last one push it onto the next page."""
+"""Pages in a row that may bring nothing new: what arrives in the microsecond of the last row pushes it onwards."""
 
 
 async def pages(

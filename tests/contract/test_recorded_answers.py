@@ -33,9 +33,9 @@ from kubernaut_client import (
     ValidationError,
 )
 from kubernaut_client.models import UNSET, StoredWorkflow
+from tests.audit_events import event, notification
 from tests.colours import COLOURS, Colour, opened
 from tests.contract.recorded import replay
-from tests.events import event, notification
 from tests.workflows import workflow
 
 RECORDED = Path(__file__).resolve().parent / "recorded"

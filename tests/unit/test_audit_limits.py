@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from kubernaut_client.limits import (
 )
 from kubernaut_client.models import UNSET, AuditEventRequest, DetectedLabels, NotificationAudit
 from kubernaut_client.operations import CREATE_AUDIT_EVENT, Body
-from tests.events import event, notification
+from tests.audit_events import event, notification
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTRACT = yaml.safe_load((ROOT / "openapi" / "data-storage-v1.yaml").read_text("utf-8"))
@@ -177,7 +178,8 @@ def test_blank_texts(kind: str, field: str) -> None:
 def test_characters_that_cannot_be_stored(kind: str, field: str) -> None:
     refused(kind, field, "NUL", "a\0b")
     refused(kind, field, "surrogate", "a\ud800b")
-    for value in (1, True, b"x", ["x"], {}):
+    others: list[Any] = [1, True, b"x", ["x"], {}]
+    for value in others:
         refused(kind, field, "string", value)
 
 
@@ -223,7 +225,8 @@ def test_times_go_as_utc_with_their_microseconds(kind: str, field: str) -> None:
 def test_times_without_a_zone_are_no_instants(kind: str, field: str) -> None:
     for naive in (MOMENT.replace(tzinfo=None), "2026-01-31T12:00:00"):
         refused(kind, field, "time zone", naive)
-    for other in ("yesterday", "", 1769860800, MOMENT.date(), None if kind == "x" else []):
+    others: list[Any] = ["yesterday", "", 1769860800, MOMENT.date(), []]
+    for other in others:
         refused(kind, field, "must be a", other)
 
 
@@ -281,9 +284,11 @@ def test_relative_bounds(value: Any, seconds: float) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "now", "1", "-", "d", "h", "1w", "1h2", "1 h", "1e3s", "infd", "٣h", "2026-13-01", "2026-01-31 12:00:00"]
-    + ["2026-01-31T12:00Z", "2026-01-31t12:00:00z", "24h\n", "99999999999d", "9" * 400 + "h", "-99999999999d"]
-    + [MOMENT.replace(tzinfo=None), timedelta.max, timedelta.min, 24, 1.5, b"24h", MOMENT.date()],
+    [
+        *("", "now", "1", "-", "d", "h", "1w", "1h2", "1 h", "1e3s", "infd", "٣h", "2026-13-01", "2026-01-31 12:00:00"),
+        *("2026-01-31T12:00Z", "2026-01-31t12:00:00z", "24h\n", "99999999999d", "9" * 400 + "h", "-99999999999d"),
+        *(MOMENT.replace(tzinfo=None), timedelta.max, timedelta.min, 24, 1.5, b"24h", MOMENT.date()),
+    ],
     ids=lambda value: repr(value)[:30],
 )
 def test_bounds_that_are_none(value: Any) -> None:
@@ -291,12 +296,10 @@ def test_bounds_that_are_none(value: Any) -> None:
         refused("query", name, "must", value)
 
 
-@given(st.text(max_size=12))
+@given(st.text(max_size=12) | st.from_regex(r"[+-]?[0-9.]{0,5}[a-z]{1,2}[0-9.]{0,3}[a-z]?"))
 def test_any_text_is_a_bound_or_refused(text: str) -> None:
-    try:
+    with suppress(InvalidRequestError):
         assert check("query", since=text)["since"].endswith("Z")
-    except InvalidRequestError as error:
-        assert error.field == "since"
 
 
 # Numbers -------------------------------------------------------------------------------------------------------------
@@ -457,6 +460,7 @@ def test_custom_labels() -> None:
     for value in ("it's", "a b", "語", "*", "", "%s", "\x7f"):
         assert check("search", custom_labels={"team": [value]})["custom_labels"] == {"team": [value]}
     refused("search", "custom_labels", "NUL", {"team": ["a\0"]})
-    for wrong in ("x", [], {"team": "x"}, {"team": [1]}, {1: ["x"]}):
+    others: list[Any] = ["x", [], {"team": "x"}, {"team": [1]}, {1: ["x"]}]
+    for wrong in others:
         refused("search", "custom_labels", "must", wrong)
     refused("search", "detected_labels", "not a field", {"git_ops_managed": True})

@@ -29,7 +29,7 @@ from kubernaut_client.operations import (
     audit_event,
     stored_workflow,
 )
-from tests.events import event
+from tests.audit_events import event
 from tests.workflows import workflow
 
 ROW: dict[str, Any] = {
@@ -339,7 +339,8 @@ def test_a_stored_event_has_an_id(body: Any) -> None:
 def test_ids_of_a_batch() -> None:
     ids = CREATE_AUDIT_EVENTS_BATCH.read(answer(201, {"event_ids": [EVENT["event_id"]], "message": "1"}))
     assert list(map(str, ids)) == [EVENT["event_id"]]
-    for body in ({}, {"event_ids": None}, {"event_ids": ["x"]}, {"event_ids": [None]}, []):
+    bodies: list[Any] = [{}, {"event_ids": None}, {"event_ids": ["x"]}, {"event_ids": [None]}, []]
+    for body in bodies:
         assert unreadable(CREATE_AUDIT_EVENTS_BATCH, answer(201, body)).outcome is Outcome.APPLIED
 
 
