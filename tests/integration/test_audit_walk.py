@@ -1,4 +1,4 @@
-"""A walk over 100,000 events while others arrive: none missed that was there, none twice, in memory that doesn't grow."""
+"""A walk over 100,000 events while others arrive: none missed that was there, none twice, memory that doesn't grow."""
 
 import gc
 import tracemalloc

@@ -71,8 +71,8 @@ class Service:
         for each in batch:
             ids.append(str(UUID(int=len(self.events) + 1)))
             self.events.append({**SHOWN, **each, "event_id": ids[-1]})
-        members = {"event_ids": ids, "message": ""} if isinstance(body, list) else {"event_id": ids[0]}
-        return answer(201, json.dumps(members).encode())
+        stored: dict[str, Any] = {"event_ids": ids} if isinstance(body, list) else {"event_id": ids[0]}
+        return answer(201, json.dumps(stored).encode())
 
 
 class Peeked:
