@@ -55,10 +55,14 @@ class Failure:
 
     def show(self, output: Output) -> None:
         """Its lines on stderr."""
-        for problem in self.problems:
-            output.note(str(problem))
-        # The message of many repeats the first of them.
-        output.error(f"{self.message.partition(': ')[0]}, nothing was sent" if self.problems else self.message)
+        lines = [str(problem) for problem in self.problems]
+        if not lines or lines == [self.message]:
+            output.error(self.message)
+            return
+        for line in lines:
+            output.note(line)
+        # After the count, the message repeats the first of them.
+        output.error(f"{self.message.partition(': ')[0]}, nothing was sent")
 
 
 def tell(
