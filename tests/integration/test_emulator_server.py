@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from kubernaut_client.emulator import Emulator
@@ -56,6 +57,42 @@ def test_connection_is_kept(emulator: Emulator) -> None:
         answer.read()
         assert answer.status == status and connection.sock.getsockname() == local
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "status"),
+    [
+        ("/nope", {}, 404),
+        ("/metrics", {}, 200),
+        ("/health", {"status": 503, "body": "x" * 5000}, 503),
+        ("/health", {"html": True}, 502),
+        ("/nope", {"trickle": 0.0}, 404),
+        ("/_emulator", {}, 405),
+        ("/_emulator/nope", {}, 404),
+        (f"{WORKFLOWS}?limit=x", {}, 405),
+    ],
+)
+def test_the_answer_to_head_has_no_body(emulator: Emulator, path: str, fault: dict[str, Any], status: int) -> None:
+    if fault:
+        emulator.fault("*", **fault)
+    request = request_bytes("HEAD", path)
+    with raw(emulator, request + LAST) as connection:
+        head, _, rest = read_all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status) and b"chunked" not in head
+    # What follows is the next answer, whatever length was announced.
+    assert rest.startswith(b"HTTP/1.1 200 OK\r\n") and rest.endswith(b'{"status":"alive"}')
+
+
+def test_head_announces_the_length_and_keeps_the_connection(emulator: Emulator) -> None:
+    with httpx.Client(base_url=emulator.url, trust_env=False) as client:
+        for _ in range(3):
+            missing = client.head("/nope")
+            assert (missing.status_code, missing.headers["Content-Length"], missing.content) == (404, "19", b"")
+            shown = client.head("/metrics", headers={"Accept-Encoding": "identity"})
+            assert shown.status_code == 200 and int(shown.headers["Content-Length"]) > 0 and shown.content == b""
+            emulator.fault("*", status=500, body="x" * 5000)
+            assert client.head("/health").headers["Content-Length"] == "5000"
+            assert client.get("/health/live").text == '{"status":"alive"}'
 
 
 def test_pipelined_requests_are_answered_in_order(emulator: Emulator) -> None:
