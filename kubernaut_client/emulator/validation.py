@@ -139,7 +139,8 @@ class Validator:
         integer = self._contract.resolve(parameter.schema).get("type") == "integer"
         if not text:
             return "" if integer else "empty value is not allowed"
-        value: gojson.JSON = text
+        # What is no UTF-8 has passed once it is clean; the handler gets the bytes that were sent.
+        value: gojson.JSON = gojson.clean(text)
         if integer:
             number = _parse_integer(text)
             if isinstance(number, str):

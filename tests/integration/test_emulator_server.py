@@ -224,6 +224,25 @@ def test_router_fallbacks(emulator: Emulator, method: str, path: str, status: in
     assert answer.headers["Vary"] == "Origin" and "Server" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "detail"),
+    [
+        (f"{WORKFLOWS}?component=%ff", 500, "internal-error", "Failed to list workflows"),
+        (f"{WORKFLOWS}?status=active%ff", 400, "validation-error", 'parameter "status" in query has an error: '),
+        (f"{WORKFLOWS}?limit=%ff", 400, "validation-error", 'parameter "limit" in query has an error: value \ufffd: '),
+        ("/api/v1/audit/events?correlation_id=%ff", 500, "database-error", "Failed to query audit events"),
+        ("/api/v1/audit/events?since=%ff", 400, "validation-error", "Validation failed for query parameters: query - "),
+    ],
+)
+def test_a_query_that_is_no_utf_8(emulator: Emulator, path: str, status: int, kind: str, detail: str) -> None:
+    answer = call(emulator, "GET", path)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert answer.json["type"].removeprefix("https://kubernaut.ai/problems/") == kind
+    assert answer.json["detail"].startswith(detail)
+    assert ("\ufffd" in answer.body.decode()) is (status == 400)
+    assert kind != "database-error" or answer.json["instance"] == "/api/v1/audit/events"
+
+
 def test_absolute_target(emulator: Emulator) -> None:
     with raw(emulator, LAST.replace(b"GET /", b"GET http://anywhere:1/")) as connection:
         assert read_all(connection).endswith(b'{"status":"alive"}')
