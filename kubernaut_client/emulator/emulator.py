@@ -47,7 +47,7 @@ class Emulator:
     it. A forked child can neither use nor stop its parent's emulator.
 
     Args:
-        port: To listen on; 0 takes a free one.
+        port: To listen on; 0 takes a free one, and at the next start the same one again unless it is taken by then.
         dsn: A PostgreSQL server to use, as a URL or `key=value` text. A schema with a name of its own is made there and
             dropped at the end; nothing else is touched. Without it a server is started from the installed wheel.
         build: The build of the service to play. On `2025-12-27` a duplicate workflow is a 500, as before the fix.
@@ -99,7 +99,7 @@ class Emulator:
             if self._running():
                 return self
             _require(_MODULES if self._given_dsn else (*_MODULES, *_EMBEDDED_MODULES))
-            listener = self._listener = Listener(self._host, self._wanted_port)
+            listener = self._listener = self._bind()
             try:
                 if self._given_dsn is None:
                     self._postgres = PostgresServer()
@@ -459,6 +459,13 @@ class Emulator:
         self._require_running()
         assert self._instance is not None
         return self._instance
+
+    def _bind(self) -> Listener:
+        """Take the port; where any will do, that of the last time, so that its URL holds."""
+        if not self._wanted_port and self._port:
+            with contextlib.suppress(OSError):
+                return Listener(self._host, self._port)
+        return Listener(self._host, self._wanted_port)
 
     def _call(self, coroutine: Coroutine[Any, Any, _T], more: float = 0) -> _T:
         """Run a coroutine in the event loop and return its result; it may take `more` seconds than usual."""
