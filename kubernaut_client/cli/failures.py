@@ -20,10 +20,18 @@ _PROBLEM_KEYS = ("file", "line", "column", "field", "reason")
 class CommandFailed(Exception):
     """A failure that a command found out itself; `kind` is its type in JSON, named like an exception."""
 
-    def __init__(self, kind: str, message: str, facts: Facts = Facts(failed=True)) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        facts: Facts = Facts(failed=True),  # noqa: B008 - frozen
+        *,
+        outcome: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.facts = facts
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ def handed_over(output: Output, code: int, *, written: bool = False) -> int:
 def describe(error: BaseException, base_url: str | None = None) -> Failure:
     """Any exception as a failure. The text of an unforeseen one isn't repeated: nobody knows what it quotes."""
     if isinstance(error, CommandFailed):
-        return Failure(error.kind, str(error), error.facts)
+        return Failure(error.kind, str(error), error.facts, error.outcome)
     if isinstance(error, KeyboardInterrupt):
         return Failure("Interrupted", "interrupted", Facts(failed=True))
     if isinstance(error, ImportError):

@@ -17,7 +17,7 @@ from .failures import CommandFailed
 from .options import Settings
 from .output import Output
 from .text import Styled
-from .workflow_rows import Search, all_versions, command_line, is_found, label, latest, of_version, search
+from .workflow_rows import Search, all_versions, command_line, is_found, label, latest, of_version, search, sending
 
 if TYPE_CHECKING:
     from kubernaut_client import DataStorageClient
@@ -151,7 +151,8 @@ def _republish(client: DataStorageClient, old: StoredWorkflow, version: str, not
         message = f"the version in the content of {label(old)} can't be changed: {error}"
         raise CommandFailed("CatalogError", message) from error
     changed = None if content == old.content else content
-    return client.workflows.republish(old.workflow_id, version=version, content=changed, version_notes=notes)
+    with sending():
+        return client.workflows.republish(old.workflow_id, version=version, content=changed, version_notes=notes)
 
 
 def _is_done(old: StoredWorkflow, row: StoredWorkflow, as_: str | None) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -127,6 +128,16 @@ def search(rows: Sequence[StoredWorkflow]) -> Search:
         return Search((), "no version is marked as the latest")
     row = marked[0]
     return Search((), f"the latest one, {row.version}, is {row.status}, and search looks at no other")
+
+
+@contextmanager
+def sending() -> Generator[None]:
+    """Around a request that writes: an interrupt tells that nobody knows whether it was carried out."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        message = "interrupted while it was sent: it may be stored; run it again to find out"
+        raise CommandFailed("Interrupted", message, outcome="unknown") from error
 
 
 def missing(message: str) -> CommandFailed:

@@ -12,6 +12,8 @@ from kubernaut_client.cli.text import width_of
 from kubernaut_client.cli.workflow_get import MEMBERS
 from kubernaut_client.emulator import Emulator
 from kubernaut_client.models import StoredWorkflow
+from tests.integration.cli_catalog import Running
+from tests.integration.emulator_tools import eventually
 from tests.integration.workflow_documents import FULL, store
 from tests.unit.cli.tools import COMMAND, PATIENCE, Ran, call, environment, in_terminal, nobody, piped
 from tests.workflows import workflow
@@ -518,3 +520,19 @@ def test_a_pipe_and_this_process_print_the_same(emulator: Emulator) -> None:
     for arguments in (["list"], ["get", "größe"], ["versions", "b"], ["list", "-ojson"]):
         words = ("workflows", *arguments, "--url", emulator.url)
         assert piped(*words, env={"PYTHONUTF8": "1"}) == call(*words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "operation"),
+    [(("disable", "a", "--reason", "x"), "disableWorkflow"), (("deprecate", "a"), "updateWorkflow")],
+)
+def test_interrupted_while_it_is_sent(arguments: tuple[str, ...], operation: str, emulator: Emulator) -> None:
+    store(emulator, workflow("a"))
+    emulator.fault(operation, count=None, stall="after")
+    with Running("workflows", *arguments, "--url", emulator.url, "-ojson") as running:
+        eventually(lambda: emulator.faults[0].used == 1)
+        ran = running.stopped(signal.SIGINT)
+    error = ran.document["error"]
+    assert (ran.code, error["type"], error["outcome"]) == (1, "Interrupted", "unknown")
+    emulator.clear_faults()
+    assert "d already, nothing was sent\n" in run(emulator, *arguments).stdout

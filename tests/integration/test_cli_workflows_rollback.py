@@ -1,5 +1,6 @@
 """`workflows rollback`: what is stored, what search finds, and what is left to do in the files."""
 
+import signal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from kubernaut_client._sync.workflows import Workflows
 from kubernaut_client.catalog import load
 from kubernaut_client.cli.workflow_rollback import next_version
 from kubernaut_client.emulator import Emulator
+from tests.integration.cli_catalog import Running
+from tests.integration.emulator_tools import eventually
 from tests.integration.workflow_documents import FULL, store
 from tests.unit.cli.tools import Ran, call, in_terminal, nobody
 from tests.workflows import workflow
@@ -287,3 +290,19 @@ def test_on_a_terminal(columns: int, emulator: Emulator) -> None:
     lines = ran.stdout.splitlines()
     assert lines[0] == "Stored restart-pod@1.0.0 again as \x1b[32m1.1.1\x1b[0m"
     assert all(len(line) <= columns for line in lines[1:-1] if "\x1b" not in line)
+
+
+@pytest.mark.parametrize("stall", ["before", "after"])
+def test_interrupted_while_it_is_sent(stall: Any, emulator: Emulator) -> None:
+    store(emulator, workflow("a"), workflow("a", "1.1.0"))
+    emulator.fault("createWorkflow", count=None, stall=stall)
+    arguments = ("workflows", "rollback", "a", "--to", "1.0.0", "--url", emulator.url)
+    with Running(*arguments, "-ojson") as running:
+        eventually(lambda: emulator.faults[0].used == 1)
+        ran = running.stopped(signal.SIGINT)
+    error = ran.document["error"]
+    assert (ran.code, error["type"], error["outcome"]) == (1, "Interrupted", "unknown")
+    assert ran.stderr == "Error: interrupted while it was sent: it may be stored; run it again to find out\n"
+    emulator.clear_faults()
+    again = call(*arguments, "-ojson")
+    assert (again.code, again.document["stored"]) == (0, stall == "before")
