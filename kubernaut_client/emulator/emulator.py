@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import math
 import os
 import threading
 import weakref
@@ -18,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kubernaut_client.emulator.conditions import Condition
-from kubernaut_client.emulator.faults import Fault, Moment
+from kubernaut_client.emulator.faults import LONGEST, Fault, Moment
 from kubernaut_client.emulator.listener import Listener
 from kubernaut_client.emulator.postgres import PostgresServer
 from kubernaut_client.emulator.requestlog import WRITES, RequestLog, RequestRecord
@@ -434,11 +433,11 @@ class Emulator:
         service again, also in the middle of a shutdown.
 
         Raises:
-            ValueError: A negative time.
+            ValueError: A negative time, or one without end.
         """
         for name, value in (("delay", delay), ("deadline", deadline)):
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+            if not isinstance(value, (int, float)) or not 0 <= value <= LONGEST:  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ValueError(f"{name} must be a number of seconds from 0 to {LONGEST:.0f}, not {value!r}")
         self._change(self._running_instance().shutdown(delay, deadline), delay + deadline)
 
     def restart(self) -> None:
