@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,9 +150,16 @@ def label(row: StoredWorkflow) -> str:
 
 
 def command_line(command: str, target: str, *options: str) -> str | None:
-    """A command of this group, to be copied into a shell; None if what it is about can't be shown as it is."""
+    """A command of this group, to be copied into a shell; None if what it is about can't be shown as it is.
+
+    What stdout would escape, because it isn't visible or has no place in its encoding, would name another workflow.
+    """
     words = [command, *options, "--", target] if target.startswith("-") else [command, target, *options]
     line = f"kubernaut-client workflows {shlex.join(words)}"
+    try:
+        line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return None
     return line if line.isprintable() else None
 
 
