@@ -192,7 +192,9 @@ def test_random_bytes_never_end_the_server(emulator: Emulator) -> None:
     ("method", "path", "status", "allow"),
     [
         ("GET", "/api/v1/workflows/", 404, None),
-        ("GET", "/api/v1/workflows//disable", 404, None),
+        ("PATCH", "/api/v1/workflows/", 404, None),
+        ("GET", "/api/v1/workflows//", 404, None),
+        ("GET", "/api/v1/workflows//disable", 405, ["PATCH"]),
         ("GET", "/api/v1", 404, None),
         ("GET", "/", 404, None),
         ("GET", "/api/v1/workflow%73", 404, None),
@@ -209,6 +211,7 @@ def test_random_bytes_never_end_the_server(emulator: Emulator) -> None:
         ("GET", "/api/v1/audit/notifications", 405, ["POST"]),
         ("BREW", "/health", 405, None),
         ("BREW", "/nowhere", 405, None),
+        ("BREW", "/metrics", 405, None),
     ],
 )
 def test_router_fallbacks(emulator: Emulator, method: str, path: str, status: int, allow: list[str] | None) -> None:
@@ -243,6 +246,16 @@ def test_a_query_that_is_no_utf_8(emulator: Emulator, path: str, status: int, ki
     assert kind != "database-error" or answer.json["instance"] == "/api/v1/audit/events"
 
 
+def test_an_id_that_is_nothing(emulator: Emulator) -> None:
+    answer = call(emulator, "PATCH", f"{WORKFLOWS}//disable", {})
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json["type"] == "https://kubernaut.ai/problems/not-found"
+    assert answer.json["detail"] == "Workflow not found: "
+    # The contract knows no such path, so that only the handler looks at the body.
+    refused = call(emulator, "PATCH", f"{WORKFLOWS}//disable", '{"reason": 5}', headers={"Content-Type": "text/plain"})
+    assert refused.status == 400 and refused.json["detail"].startswith("Invalid request body: json: cannot unmarshal")
+
+
 def test_absolute_target(emulator: Emulator) -> None:
     with raw(emulator, LAST.replace(b"GET /", b"GET http://anywhere:1/")) as connection:
         assert read_all(connection).endswith(b'{"status":"alive"}')
@@ -265,6 +278,14 @@ def test_cross_origin(emulator: Emulator) -> None:
     assert allowed["Access-Control-Allow-Methods"] == "POST" and allowed["Access-Control-Max-Age"] == "300"
     assert allowed["Access-Control-Allow-Headers"] == "Content-Type"
     assert "Access-Control-Allow-Methods" not in preflight("PATCH")
+
+
+def test_a_preflight_that_asks_for_nothing_is_none(emulator: Emulator) -> None:
+    headers = ("Origin: http://a", "Access-Control-Request-Method:", "Connection: close")
+    with raw(emulator, request_bytes("OPTIONS", WORKFLOWS, None, *headers)) as connection:
+        head = read_all(connection)
+    assert head.startswith(b"HTTP/1.1 405 ") and b"\r\nVary: Origin\r\n" in head
+    assert b"Access-Control-Request-Headers" not in head
 
 
 # ---- many, large and slow --------------------------------------------------------------------------------------------
