@@ -153,7 +153,12 @@ def _advised(error: Exception, base_url: str | None) -> str:
         return f"{error}: set --token-file, KUBERNAUT_TOKEN or KUBERNAUT_TOKEN_FILE"
     if isinstance(error, PermissionDeniedError):
         return f"{error}: the token doesn't allow it"
-    return str(error).replace("check base_url", "check --url")
+    return in_options(str(error))
+
+
+def in_options(message: str) -> str:
+    """A message of the client's in the words of whoever gave the URL as an option."""
+    return message.replace("check base_url", "check --url").replace("is base_url right?", "is --url right?")
 
 
 def _others(error: BaseException) -> Failure:

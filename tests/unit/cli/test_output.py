@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut_client import CatalogError, ConnectError, KubernautError, Outcome
+from kubernaut_client import CatalogError, ConnectError, KubernautError, Outcome, ResponseDecodeError
 from kubernaut_client.cli.command import Result, command
 from kubernaut_client.cli.exits import Facts
 from kubernaut_client.cli.group import COMMANDS, LazyGroup
@@ -116,6 +116,7 @@ class Problem:
 
 FAILURES = [
     (KeyboardInterrupt(), 1),
+    (ResponseDecodeError("200 with 'text/html'; is base_url right?"), 1),
     (ConnectError("no connection to x: refused", request_id="1", outcome=Outcome.NOT_SENT), 4),
     (CatalogError("2 problems", errors=[Problem(), Problem()]), 2),
     (click.UsageError("not both"), 2),
@@ -144,6 +145,7 @@ def test_every_failure_is_a_line_and_a_document(error: BaseException, code: int,
         assert ran.stderr.replace("\n", "").isprintable()
         assert "SECRET" not in ran.stdout + ran.stderr
         assert "Traceback" not in ran.stderr
+        assert "base_url" not in ran.stderr
         if not arguments:
             assert ran.stdout == ""
             continue
