@@ -16,7 +16,7 @@ from .options import Settings
 from .output import Output
 from .text import Styled
 from .workflow_list import status as coloured
-from .workflow_rows import REFERENCE, Chosen, Search, choose, command_line, latest, search, sending
+from .workflow_rows import REFERENCE, Chosen, Search, choose, command_line, in_options, latest, search, sending
 
 if TYPE_CHECKING:
     from kubernaut_client import DataStorageClient
@@ -125,7 +125,7 @@ def _changed(
         chosen = choose(client, reference)
         before = search(chosen.rows)
         old = chosen.row.status
-        with sending():
+        with sending(), in_options(reason="--reason", updated_by="--by"):
             reply = send(client, chosen.row)
     row = chosen.row if reply is None else reply
     after = search([row if each.workflow_id == row.workflow_id else each for each in chosen.rows])

@@ -187,12 +187,13 @@ def test_what_can_not_be_done(emulator: Emulator) -> None:
         1,
         "b@1.0.0 is the latest version and disabled; to have it found again: kubernaut-client workflows enable b@1.0.0",
     )
-    for as_ in ("1.0.5", "1.1", "nightly", ""):
-        code, message = refused(emulator, "a", "--to", "1.0.0", "--as", as_)
+    assert refused(emulator, "a", "--to", "")[1] == "a has no version ''; stored: 1.1.0, 1.0.0"
+    for as_ in ("1.0.5", "1.1", "nightly", "''"):
+        code, message = refused(emulator, "a", "--to", "1.0.0", "--as", as_.strip("'"))
         assert code == 2
         assert message.startswith(f"--as: must be higher than 1.1.0, the highest stored version, not {as_}")
     assert refused(emulator, "a", "--to", "1.0.0", "--as", "1.1.0")[1].startswith("--as: 1.1.0 is stored already")
-    assert refused(emulator, "a", "--to", "1.0.0", "--as", f"9.{'0' * 50}")[0] == 2
+    assert refused(emulator, "a", "--to", "1.0.0", "--as", f"9.{'0' * 50}")[1].startswith("--as: ")
     assert refused(emulator, "a")[0] == 2
     with nobody() as url:
         assert call("workflows", "rollback", "a", "--to", "1", "--url", url).code == 4
@@ -279,7 +280,14 @@ def test_a_look_that_fails_after_it_was_stored(emulator: Emulator) -> None:
     ran = run(emulator, "restart-pod", "--to", "1.0.0")
     assert ran.code == 5
     assert ran.stdout.startswith("Stored restart-pod@1.0.0 again as 1.1.1\n")
+    assert "Search finds: not known (the look-up failed)\n" in ran.stdout
     assert ran.stderr.startswith("Error: 500 x")
+    store(emulator, workflow("b"), workflow("b", "1.1.0"))
+    emulator.clear_faults()
+    emulator.fault("listWorkflowVersions", skip=2, status=500, body={"title": "x"}, count=None)
+    ran = run(emulator, "b", "--to", "1.0.0", "-ojson")
+    assert (ran.code, ran.document["version"]) == (5, "1.1.1")
+    assert ran.document["search"] == {"before": ["1.1.0"], "after": None, "reason": None}
 
 
 @pytest.mark.parametrize("columns", [40, 80])
