@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # What to install for a package that only an extra brings.
 _EXTRAS = {"click": "cli", "yaml": "catalog"}
+AUTHENTICATE = "set --token-file, KUBERNAUT_TOKEN or KUBERNAUT_TOKEN_FILE"
 _PROBLEM_KEYS = ("file", "line", "column", "field", "reason")
 
 
@@ -150,7 +151,7 @@ def _advised(error: Exception, base_url: str | None) -> str:
             return f"the certificate of {base_url} isn't trusted: name its authority with --ca-file ({cause})"
         return f"nobody answers at {base_url}: is it running? Set --url or KUBERNAUT_DATASTORAGE_URL ({cause})"
     if isinstance(error, AuthenticationError):
-        return f"{error}: set --token-file, KUBERNAUT_TOKEN or KUBERNAUT_TOKEN_FILE"
+        return f"{error}: {AUTHENTICATE}"
     if isinstance(error, PermissionDeniedError):
         return f"{error}: the token doesn't allow it"
     return in_options(str(error))
