@@ -69,9 +69,9 @@ def choose(client: DataStorageClient, reference: str) -> Chosen:
             row = client.workflows.get(reference)
         except NotFoundError:
             # Nothing keeps a name from looking like an id.
-            if not (rows := client.workflows.versions(reference)):
+            if not (named := client.workflows.versions(reference)):
                 raise
-            return Chosen(latest(rows), "latest", rows)
+            return Chosen(latest(named), "latest", named)
         return Chosen(row, "id", client.workflows.versions(row.workflow_name))
     rows = _named(client, reference)
     if rows:
