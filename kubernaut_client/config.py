@@ -44,8 +44,8 @@ def base_url(given: object) -> str:
         given = os.environ[source]
     if not isinstance(given, str):
         raise ConfigurationError(f"base_url must be a string, not {type(given).__name__}")
-    # What looks like credentials is never repeated; urlsplit drops tabs and line breaks without a word.
-    quoted = "" if "@" in given else f": {shown(given, 200)}"
+    # What may hold credentials is never repeated; urlsplit drops tabs and line breaks without a word.
+    quoted = "" if any(mark in given for mark in "@?#") else f": {shown(given, 200)}"
     if re.search(r"[\x00-\x20\x7f]", given):
         raise ConfigurationError(f"{source} must not contain spaces or control characters{quoted}")
     try:

@@ -8,9 +8,12 @@ import signal
 
 import pytest
 
-# A shell starts what runs in its background with SIGINT ignored, and so would be every process that a test interrupts.
+# A shell starts what runs in its background with SIGINT ignored, and nohup with SIGHUP; so would be every process that
+# a test sends them to.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")

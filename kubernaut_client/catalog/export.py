@@ -36,6 +36,9 @@ from kubernaut_client.errors import CatalogError
 from kubernaut_client.plan import ascending
 from kubernaut_client.problems import one_line
 
+# What `load` doesn't take: one row that can't be created would have it refuse all of them.
+_REFUSED = ".json.refused"
+
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
@@ -64,12 +67,17 @@ def export(rows: Iterable[StoredWorkflow], directory: str | os.PathLike[str]) ->
     `plan` of the directory against the same service finds nothing to do, and the directory applied to an empty service
     and exported again gives the same bytes, but for rows that `warnings` says can't be created.
 
+    A row that a create would refuse, or that is too large or too deep for a catalog file, stands in a file of its own
+    with the ending `.json.refused`, content included: `load` doesn't take it, and takes the rest.
+
     A new directory appears complete or not at all. An empty one stays the same directory, so it may be a mounted volume
     or the current directory; its files appear when all are written, and are taken back if one of them can't be. Raises
     `CatalogError`, which names the path and the reason, if it isn't empty, isn't a directory, or can't be written;
     whatever iterating `rows` raises is passed on.
     """
     target = Path(directory)
+    if not os.fspath(directory):
+        raise _refused("''", "is no path")
     is_there = _checked(target)
     tree = _Tree()
     groups: dict[str, list[StoredWorkflow]] = {}
@@ -150,35 +158,56 @@ class _Tree:
     def add(self, file: str, rows: list[StoredWorkflow]) -> None:
         """Add the versions of one name, in the order in which they are to be created."""
         kept: dict[str, dict[str, Any]] = {}
+        refused: dict[str, dict[str, Any]] = {}
+        creatable: list[StoredWorkflow] = []
         documents: dict[str, bytes] = {}
         for row in rows:
             found = _Kept.of(row)
-            if row.version in kept:
-                if kept[row.version] != found.members:
+            known = kept.get(row.version, refused.get(row.version))
+            if known is not None:
+                if known != found.members:
                     raise CatalogError(f"{_label(row)}: is given twice with different content")
                 continue
-            kept[row.version] = found.members
-            document = _document(found)
-            if document is not None:
-                documents[row.version] = document
+            deep = _fault(_array({"": {**found.members, "content": ""}}, {}))
+            faults = [f"can't be created again: {one_line(path, 120)}: {reason}" for path, reason in found.faults]
+            faults += [f"can't be loaded: {deep}"] if deep else []
             self.warnings += (f"{_label(row)}: {sentence}" for sentence in _losses(row, found))
-        self.workflows += len(kept)
-        self.warnings += _about_latest(rows)
+            self.warnings += (
+                f"{_label(row)}: {fault}; it is in {file}{_REFUSED}, which isn't loaded" for fault in faults
+            )
+            if faults:
+                refused[row.version] = found.members
+                continue
+            kept[row.version] = found.members
+            creatable.append(row)
+            if (document := _document(found)) is not None:
+                documents[row.version] = document
+        self.workflows += len(kept) + len(refused)
+        if refused:
+            self.files[f"{file}{_REFUSED}"] = _array(refused, {})
+        if kept:
+            self._add_payloads(file, kept, documents)
+            self.warnings += _about_latest(rows, creatable[-1].version)
+
+    def _add_payloads(self, file: str, kept: dict[str, dict[str, Any]], documents: dict[str, bytes]) -> None:
         versions = safe_names(kept)
         self.files |= {f"{file}/{versions[version]}.yaml": data for version, data in documents.items()}
         paths = {version: f"{versions[version]}.yaml" for version in documents}
         together = _array(kept, {version: f"{file}/{path}" for version, path in paths.items()})
         if len(together) <= SIZE_LIMIT:
-            payloads = {f"{file}.json": together}
-        else:
-            payloads = {
-                f"{file}/{name}.json": self._alone(f"{file}/{name}", kept[version], paths.get(version))
-                for version, name in versions.items()
-            }
-        self.files |= payloads
-        self.warnings += (
-            f"{path}: can't be loaded: {fault}" for path, data in payloads.items() if (fault := _fault(data))
-        )
+            self.files[f"{file}.json"] = together
+            return
+        for version, name in versions.items():
+            stem = f"{file}/{name}"
+            data = self._alone(stem, kept[version], paths.get(version))
+            if not (fault := _fault(data)):
+                self.files[f"{stem}.json"] = data
+                continue
+            # Nothing that only this one names is left behind to be loaded by itself.
+            self.files.pop(f"{stem}.yaml", None)
+            self.files.pop(f"{stem}.txt", None)
+            self.files[f"{stem}{_REFUSED}"] = _array({"": kept[version]}, {})
+            self.warnings.append(f"{stem}{_REFUSED}: isn't loaded: {fault}")
 
     def _alone(self, stem: str, members: dict[str, Any], path: str | None) -> bytes:
         """One payload as a file; a plain content that makes it too large for one becomes a text file beside it."""
@@ -234,19 +263,16 @@ def _label(row: StoredWorkflow) -> str:
 
 
 def _losses(row: StoredWorkflow, kept: _Kept) -> Iterator[str]:
-    """What is to be said of a row that its file can't keep, or that a create would refuse."""
+    """What is to be said of a row that its file can't keep."""
     if row.status != "active":
         yield f"is {one_line(row.status, 20)}; why, since when and by whom isn't kept"
     if kept.left_out:
         yield f"a create has no place for {one_line(', '.join(kept.left_out), 200)}: left out"
-    for path, reason in kept.faults:
-        yield f"can't be created again: {one_line(path, 120)}: {reason}"
 
 
-def _about_latest(rows: list[StoredWorkflow]) -> Iterator[str]:
+def _about_latest(rows: list[StoredWorkflow], last: str) -> Iterator[str]:
     """Whether search would show another version once the files are applied to an empty service."""
     shown = [row.version for row in rows if row.is_latest_version]
-    last = rows[-1].version
     if shown and shown != [last]:
         versions = " and ".join(one_line(version) for version in shown)
         yield (
@@ -322,6 +348,6 @@ def _failing_as_refusal(target: Path) -> Generator[None]:
         raise _refused(target, "is no path") from error
 
 
-def _refused(target: Path, reason: str) -> CatalogError:
+def _refused(target: Path | str, reason: str) -> CatalogError:
     problem = CatalogProblem(str(target), None, None, None, reason)
     return CatalogError(str(problem), errors=(problem,))

@@ -191,7 +191,7 @@ class _Run:
             "id": row.id if row else None,
             "seconds": round(row.seconds, 6) if row else None,
             "differences": [difference_keys(each) for each in row.differences] if row else [],
-            "warnings": list(row.warnings if row else planned.warnings),
+            "warnings": _warnings(row) if row else list(planned.warnings),
             "error": error and error.document(),
         }
 
@@ -209,7 +209,7 @@ class _Run:
         items: dict[str, list[Item]] = {}
         for planned in self._plan:
             row = self._known.get((planned.name, planned.version))
-            sentences = list(row.warnings) if row else []
+            sentences = _warnings(row) if row else []
             remark = ""
             if row and row.error:
                 message = describe(row.error, self._settings.output.base_url).message
@@ -259,6 +259,13 @@ class _Run:
         if numbers["failed"]:
             return "Failed"
         return "Nothing to do" if numbers["unchanged"] == len(self._plan) else "Nothing written"
+
+
+def _warnings(row: ReportRow) -> list[str]:
+    """The sentences of the plan; what it said of a creation that is done is no longer to come."""
+    if row.action != "created":
+        return list(row.warnings)
+    return [each.replace("search would show", "search shows", 1) for each in row.warnings]
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import platform
+import re
 import socket
 import urllib.request
 from importlib.metadata import version
@@ -54,11 +55,12 @@ def config(settings: Settings) -> Result:
     from kubernaut_client import ConfigurationError
 
     error: ConfigurationError | None = None
+    url: str | None
     try:
         with settings.client() as client:
-            url: str | None = client.base_url
+            url = client.base_url
     except ConfigurationError as raised:
-        url, error = None, raised
+        url, error = settings.base_url(), raised
     keys: _Keys = {
         "url": {"value": url, "source": _first("--url" if settings.url is not None else None, *URL_VARIABLES)},
         "token": _token(settings),
@@ -89,12 +91,13 @@ def proxy_for(url: str) -> str | None:
 
 
 def without_password(proxy: str | None) -> str | None:
-    """A proxy's URL without whoever is named in it."""
+    """A proxy's URL without whoever is named in it, and without a query."""
     if not proxy:
         return None
     scheme, _, rest = proxy.partition("://")
     _, at, host = rest.rpartition("@")
-    return f"{scheme}://***@{host}" if at else proxy
+    host = re.split(r"[?#]", host)[0]
+    return f"{scheme}://{'***@' if at else ''}{host}"
 
 
 def _is_loopback(host: str) -> bool:

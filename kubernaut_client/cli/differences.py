@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from .text import Part, Styled
+from .text import Part, Styled, printable
 
 if TYPE_CHECKING:
     from kubernaut_client import Difference
@@ -66,7 +67,10 @@ def _body(difference: Difference, whole: bool) -> Iterator[Part | Value]:
         if len(kept) < len(lines):
             yield Styled(f"  … {len(lines) - len(kept)} more lines, which -v shows", "dim")
         return
-    before, after = excerpts(_shown(stored), _shown(wanted))
+    before, after = _shown(stored), _shown(wanted)
+    if _look(before) == _look(after):
+        before, after = _escaped(stored), _escaped(wanted)
+    before, after = excerpts(before, after)
     yield Value("stored", before)
     yield Value("wanted", after)
 
@@ -101,6 +105,8 @@ def unified(stored: str, wanted: str) -> Iterator[Part]:
             if len(old) == len(new):
                 pairs = [excerpts(*pair) for pair in zip(old, new, strict=True)]
                 old, new = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+            alike = {_look(line) for line in old} & {_look(line) for line in new}
+            old, new = ([_escaped(line) if _look(line) in alike else line for line in each] for each in (old, new))
             yield from (Styled(f"-{excerpts(line, line)[0]}", "red") for line in old)
             yield from (Styled(f"+{excerpts(line, line)[0]}", "green") for line in new)
 
@@ -127,6 +133,16 @@ def _shown(value: Any) -> str:
     if isinstance(value, str) and value.strip() == value and not _ambiguous(value):
         return value
     return _compact(value)
+
+
+def _look(text: str) -> str:
+    """What two texts that can't be told apart by looking at them have in common."""
+    return unicodedata.normalize("NFC", printable(text))
+
+
+def _escaped(value: Any) -> str:
+    """A value as ASCII, so that it looks like no other."""
+    return _NOTHING if value is None else json.dumps(value, sort_keys=True)
 
 
 def _ambiguous(text: str) -> bool:

@@ -14,16 +14,25 @@ if TYPE_CHECKING:
 
 # What to install for a package that only an extra brings.
 _EXTRAS = {"click": "cli", "yaml": "catalog"}
+AUTHENTICATE = "set --token-file, KUBERNAUT_TOKEN or KUBERNAUT_TOKEN_FILE"
 _PROBLEM_KEYS = ("file", "line", "column", "field", "reason")
 
 
 class CommandFailed(Exception):
     """A failure that a command found out itself; `kind` is its type in JSON, named like an exception."""
 
-    def __init__(self, kind: str, message: str, facts: Facts = Facts(failed=True)) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        facts: Facts = Facts(failed=True),  # noqa: B008 - frozen
+        *,
+        outcome: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.facts = facts
+        self.outcome = outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +64,14 @@ class Failure:
 
     def show(self, output: Output) -> None:
         """Its lines on stderr."""
-        for problem in self.problems:
-            output.note(str(problem))
-        # The message of many repeats the first of them.
-        output.error(f"{self.message.partition(': ')[0]}, nothing was sent" if self.problems else self.message)
+        lines = [str(problem) for problem in self.problems]
+        if not lines or lines == [self.message]:
+            output.error(self.message)
+            return
+        for line in lines:
+            output.note(line)
+        # After the count, the message repeats the first of them.
+        output.error(f"{self.message.partition(': ')[0]}, nothing was sent")
 
 
 def tell(
@@ -91,7 +104,7 @@ def handed_over(output: Output, code: int, *, written: bool = False) -> int:
 def describe(error: BaseException, base_url: str | None = None) -> Failure:
     """Any exception as a failure. The text of an unforeseen one isn't repeated: nobody knows what it quotes."""
     if isinstance(error, CommandFailed):
-        return Failure(error.kind, str(error), error.facts)
+        return Failure(error.kind, str(error), error.facts, error.outcome)
     if isinstance(error, KeyboardInterrupt):
         return Failure("Interrupted", "interrupted", Facts(failed=True))
     if isinstance(error, ImportError):
@@ -138,10 +151,15 @@ def _advised(error: Exception, base_url: str | None) -> str:
             return f"the certificate of {base_url} isn't trusted: name its authority with --ca-file ({cause})"
         return f"nobody answers at {base_url}: is it running? Set --url or KUBERNAUT_DATASTORAGE_URL ({cause})"
     if isinstance(error, AuthenticationError):
-        return f"{error}: set --token-file, KUBERNAUT_TOKEN or KUBERNAUT_TOKEN_FILE"
+        return f"{error}: {AUTHENTICATE}"
     if isinstance(error, PermissionDeniedError):
         return f"{error}: the token doesn't allow it"
-    return str(error).replace("check base_url", "check --url")
+    return in_options(str(error))
+
+
+def in_options(message: str) -> str:
+    """A message of the client's in the words of whoever gave the URL as an option."""
+    return message.replace("check base_url", "check --url").replace("is base_url right?", "is --url right?")
 
 
 def _others(error: BaseException) -> Failure:

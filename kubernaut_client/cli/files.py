@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -24,10 +24,17 @@ def loaded(output: Output, *paths: str) -> Catalog:
     """The catalog of some paths, with its warnings on stderr. Raises `CatalogError`, which has every problem."""
     from kubernaut_client.catalog import load
 
+    check_stdin(paths)
     catalog = load(*paths)
     for warning in catalog.warnings:
         output.warning(str(warning))
     return catalog
+
+
+def check_stdin(paths: Sequence[str]) -> None:
+    """Refuse to read standard input twice: the second time it is empty."""
+    if paths.count("-") > 1:
+        raise click.UsageError("-: is given twice, but standard input can be read only once")
 
 
 def problem_keys(problem: CatalogProblem) -> dict[str, object]:

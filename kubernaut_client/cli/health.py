@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from .command import Result, command
 from .exits import Facts
-from .failures import CommandFailed
+from .failures import AUTHENTICATE, CommandFailed, in_options
 from .options import Settings
 from .output import Output
 from .text import Styled
@@ -29,11 +30,15 @@ def health(settings: Settings) -> Result:
     """
     calls: list[CallRecord] = []
     with settings.client(on_call=calls.append) as client:
-        checks: dict[str, HealthStatus | None] = {"live": client.health.live(), "health": None, "ready": None}
+
+        def told(ask: Callable[[], HealthStatus]) -> HealthStatus:
+            return _in_options(ask(), calls[-1])
+
+        checks: dict[str, HealthStatus | None] = {"live": told(client.health.live), "health": None, "ready": None}
         error: BaseException | None = unanswered(calls[-1])
         if error is None:
             # Only a service that answers is asked on: each question may take the whole timeout.
-            checks |= {"health": client.health.check(), "ready": client.health.ready()}
+            checks |= {"health": told(client.health.check), "ready": told(client.health.ready)}
     ok = all(checks.values())
     if not ok and error is None:
         error = CommandFailed("NotReadyError", f"{settings.output.base_url} answers but isn't well: {_why(checks)}")
@@ -52,12 +57,15 @@ def unanswered(call: CallRecord) -> BaseException | None:
 
 def _why(checks: dict[str, HealthStatus | None]) -> str:
     bad = next(check for check in checks.values() if check is not None and not check.ok)
-    return _reason(bad) or bad.status or "it doesn't say why"
+    return bad.reason or bad.status or "it doesn't say why"
 
 
-def _reason(check: HealthStatus) -> str:
-    """The reason in the words of whoever gave the URL as an option."""
-    return (check.reason or "").replace("base_url", "--url")
+def _in_options(check: HealthStatus, call: CallRecord) -> HealthStatus:
+    """What was found, in the words of whoever gives options."""
+    reason = check.reason and in_options(check.reason)
+    if call.status in (401, 403):
+        reason = f"{call.status}: is the token right? {AUTHENTICATE}"
+    return replace(check, reason=reason, error=check.error and in_options(check.error))
 
 
 def _show(output: Output, checks: dict[str, HealthStatus | None]) -> None:
@@ -65,6 +73,6 @@ def _show(output: Output, checks: dict[str, HealthStatus | None]) -> None:
     for name, check in checks.items():
         if check is not None:
             status = Styled(check.status or "", "green") if check.ok else Styled(check.status or "", "red")
-            rows.append([name, status, _reason(check), check.error or ""])
+            rows.append([name, status, check.reason or "", check.error or ""])
     if len(rows) > 1:
         output.table(["CHECK", "STATUS", "REASON", "DETAIL"], rows)

@@ -5,7 +5,9 @@ What isn't given here is left to the client, which reads its own environment var
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -69,6 +71,19 @@ class Settings:
         self.output.base_url = client.base_url
         return client
 
+    def base_url(self) -> str | None:
+        """The service's URL, whatever is wrong with the other settings; None without a valid one."""
+        import ssl
+
+        from kubernaut_client import ConfigurationError, DataStorageClient
+
+        try:
+            # With a token and a context it doesn't look for others.
+            with DataStorageClient(self.url, token=str, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
+                return client.base_url
+        except ConfigurationError:
+            return None
+
     def _tls(self) -> ssl.SSLContext | None:
         """A context if one of the options names a file; else the client's own, which reads changed files again."""
         import ssl
@@ -98,19 +113,19 @@ class Settings:
 def token_from(path: str) -> Callable[[], str]:
     """Reads the token before each attempt, so that a rotated one is found; once only from a pipe.
 
-    Raises `ConfigurationError` if it can't be read now.
+    Raises `ConfigurationError` if it can't be read now, or holds no token.
     """
     from kubernaut_client import ConfigurationError
 
     def read() -> str:
         try:
-            with open(path, encoding="ascii") as file:
-                return file.read().strip()
+            with open(path, encoding="ascii", errors="replace") as file:
+                token = file.read().strip()
         except OSError as error:
             raise ConfigurationError(f"--token-file can't be read: {_reason(error)}") from error
-        except UnicodeError:
-            # Its text quotes what it read.
-            raise ConfigurationError("--token-file must hold a token of printable ASCII") from None
+        if not re.fullmatch(r"[!-~]+", token):
+            raise ConfigurationError("--token-file must hold one token of printable ASCII without spaces")
+        return token
 
     first = read()
     return read if os.path.isfile(path) else lambda: first
@@ -144,6 +159,8 @@ def command_name(context: click.Context) -> str:
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a number of seconds.")
     given = context.meta.setdefault(_GIVEN, {})
     if parameter.name == "verbose":
         given["verbose"] = given.get("verbose", 0) + value
@@ -156,6 +173,7 @@ def _by_option(message: str, url_given: bool) -> str:
     for argument, option in {"timeout": "--timeout", "RetryPolicy.deadline": "--deadline"}.items():
         if message.startswith(f"{argument} "):
             return option + message.removeprefix(argument)
+    message = message.replace("pass them as token= or in headers=", "name a file that holds a token with --token-file")
     return "--url" + message.removeprefix("base_url") if url_given and message.startswith("base_url ") else message
 
 

@@ -7,12 +7,14 @@ A reader that goes away (`| head`) ends the output, not the command: its exit co
 
 from __future__ import annotations
 
+import codecs
+import errno
 import os
 import re
 import sys
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from .text import Part, Style, Styled, printable, table_lines, width_of, wrapped
 
@@ -35,6 +37,8 @@ class Output:
         self.color = color
         self._lock = threading.RLock()
         self._stdout_error: OSError | None = None
+        self._encoder: codecs.IncrementalEncoder | None = None
+        self._documented = False
         self._progress: Progress | None = None
 
     @classmethod
@@ -65,7 +69,7 @@ class Output:
         if is_terminal(sys.stdout):
             self.block(text.removesuffix("\n"))
         elif not self.json:
-            self._write_bytes(text.encode("utf-8", "backslashreplace"))
+            self._write_stdout(text.encode("utf-8", "backslashreplace"))
 
     def table(self, head: Sequence[str], rows: Iterable[Sequence[Part]], *, sample: int | None = None) -> None:
         """A table on stdout that fits the terminal; in a pipe or file nothing is cut.
@@ -98,13 +102,19 @@ class Output:
     # Words for programs: stdout
 
     def document(self, keys: Mapping[str, object], *, command: str | None, code: int | None) -> None:
-        """The JSON document of a command; its text is ASCII and holds no control character but line feeds."""
+        """The JSON document of a command; its text is ASCII and holds no control character but line feeds.
+
+        One of a run only: a failure while it is being written doesn't put a second one behind its first half.
+        """
         import json
 
+        if self._documented:
+            return
         frame = {"schema_version": SCHEMA_VERSION, "command": command, "base_url": self.base_url, "exit_code": code}
         if taken := frame.keys() & keys.keys():
             raise ValueError(f"{sorted(taken)} are keys of every document")
         text = json.dumps({**frame, **keys}, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
+        self._documented = True
         self._write_stdout(text + "\n")
 
     # Messages: stderr
@@ -146,6 +156,21 @@ class Output:
         self.flush()
         return None if isinstance(self._stdout_error, BrokenPipeError) else self._stdout_error
 
+    def reader_is_gone(self) -> bool:
+        """Whether nobody reads stdout any more, for text that others wrote there; what is left goes nowhere then."""
+        import select
+
+        try:
+            poll = select.poll()
+            poll.register(sys.stdout.fileno(), 0)
+            gone = any(event & select.POLLERR for _, event in poll.poll(0))
+        # A closed stdout is None, and not every system can poll.
+        except (OSError, ValueError, AttributeError):
+            return False
+        if gone:
+            self._give_up_stdout(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+        return gone
+
     def write_stderr(self, text: str) -> None:
         """Text that is harmless already; lost if nobody reads stderr any more."""
         with self._lock:
@@ -156,31 +181,39 @@ class Output:
             except (OSError, ValueError, AttributeError):
                 return
 
-    def _write_stdout(self, text: str) -> None:
-        # A closed stdout is None.
-        if sys.stdout is None or self._stdout_error is not None:  # pyright: ignore[reportUnnecessaryComparison]
-            return
-        try:
-            sys.stdout.write(text)
-        except OSError as error:
-            self._give_up_stdout(error)
-
-    def _write_bytes(self, data: bytes) -> None:
-        buffer = getattr(sys.stdout, "buffer", None)
-        if buffer is None:
-            # A stream that takes text only, as a test's.
-            self._write_stdout(data.decode())
-            return
-        self.flush()
+    def _write_stdout(self, data: str | bytes) -> None:
         if self._stdout_error is None:
             try:
-                buffer.write(data)
+                self._hand_over(data)
             except OSError as error:
                 self._give_up_stdout(error)
+
+    def _hand_over(self, data: str | bytes) -> None:
+        """Write all of a text or of bytes to stdout, or raise `OSError`."""
+        stream: TextIO | None = sys.stdout
+        # Closed when the process was started.
+        if stream is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        buffer: BinaryIO | None = getattr(stream, "buffer", None)
+        if buffer is None:
+            # A stream that takes text only, as a test's.
+            stream.write(data if isinstance(data, str) else data.decode())
+            return
+        if self._encoder is None:
+            # What others wrote comes first. One encoder for all: some encodings start with a mark.
+            stream.flush()
+            self._encoder = codecs.getincrementalencoder(_encoding(stream))("backslashreplace")
+        if isinstance(data, str):
+            data = self._encoder.encode(data.replace("\n", os.linesep))
+        _write_all(buffer, data)
+        if getattr(stream, "line_buffering", False):
+            buffer.flush()
 
     def _give_up_stdout(self, error: OSError) -> None:
         """Send what is still buffered nowhere, or the interpreter would complain about it when it ends."""
         self._stdout_error = error
+        if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+            return
         try:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, sys.stdout.fileno())
@@ -207,6 +240,18 @@ class Output:
         if os.environ.get("FORCE_COLOR"):
             return True
         return is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
+def _write_all(buffer: BinaryIO, data: bytes) -> None:
+    """Write every byte; a raw stream, as of an unbuffered Python, may take less at a time, and a text stream on top
+    of it drops the rest without a word."""
+    view = memoryview(data)
+    while view:
+        count = buffer.write(view)
+        # Of a raw stream that would have to wait.
+        if count is None:  # pyright: ignore[reportUnnecessaryComparison]
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        view = view[count:]
 
 
 def is_terminal(stream: TextIO | None) -> bool:

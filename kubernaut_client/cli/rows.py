@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from .differences import Value, difference_lines
 from .output import Output
 from .text import Style, Styled, printable, width_of
+from .workflow_rows import command_line
 
 if TYPE_CHECKING:
     from kubernaut_client import Difference, Plan, PlanRow
@@ -141,14 +141,12 @@ def advice_of(plan: Plan, republished: Iterable[tuple[str, str]] = ()) -> dict[i
         if (row.name, row.version) in known:
             lines.append(Advice(f"{row.latest} has the same content: set the version in the file to {row.latest}"))
         elif last.get(row.name) is row:
-            back = _command("rollback", row.name, "--to", row.version)
-            lines.append(Advice("to have search show this one again:", back))
+            lines.append(_by_command("to have search show this one again", "rollback", row.name, "--to", row.version))
         if row.action == "demotes":
             lines.append(Advice(f"give it a version above {row.latest}, or demote that one with --allow-demote"))
         wanted = row.payload.get("status")
         if row.existing is not None and row.existing.status != wanted and wanted in _STATUS_COMMANDS:
-            change = _command(_STATUS_COMMANDS[wanted], f"{row.name}@{row.version}")
-            lines.append(Advice(f"to make it {wanted}:", change))
+            lines.append(_by_command(f"to make it {wanted}", _STATUS_COMMANDS[wanted], f"{row.name}@{row.version}"))
         advice[id(row)] = lines
     return advice
 
@@ -175,7 +173,7 @@ def counts(named: Mapping[str, int], always: Iterable[str] = ()) -> str:
     return ", ".join(f"{number} {name}" for name, number in named.items() if number or name in always)
 
 
-def _command(verb: str, subject: str, *options: str) -> str:
-    """A command line to copy. A name that looks like an option stands behind a `--`."""
-    words = [*options, "--", subject] if subject.startswith("-") else [subject, *options]
-    return shlex.join(["kubernaut-client", "workflows", verb, *words])
+def _by_command(purpose: str, command: str, target: str, *options: str) -> Advice:
+    """A command to copy, or what it is called where its line can't be shown."""
+    line = command_line(command, target, *options)
+    return Advice(f"{purpose}:", line) if line else Advice(f"{purpose}, use 'workflows {command}'")

@@ -5,6 +5,7 @@ Pure functions; colours and streams are in `output`.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
@@ -14,6 +15,13 @@ Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 
 _GAP = 2
 _EMPTY = "-"
+
+
+# Default_Ignorable_Code_Point of DerivedCoreProperties.txt (some of them letters to Python), and the Braille blank.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 class Styled(NamedTuple):
@@ -30,11 +38,21 @@ def printable(text: str) -> str:
     """A text as one line that does nothing to a terminal: what isn't a visible character becomes a backslash escape.
 
     That holds for control characters and escape sequences, line and paragraph separators, characters that have no
-    width or turn the direction of writing around, every space but the plain one, and lone surrogates.
+    width or turn the direction of writing around, every space but the plain one, and lone surrogates. What Unicode
+    calls Default_Ignorable shows as nothing, and the blank of Braille as a space: different names would look alike.
     """
-    if text.isprintable():
+    if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    seen = _INVISIBLE.sub(_escaped, text)
+    return seen if seen.isprintable() else "".join(c if c.isprintable() else _escape(c) for c in seen)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return _escape(match[0])
 
 
 def width_of(text: str) -> int:

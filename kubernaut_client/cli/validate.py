@@ -9,7 +9,7 @@ import click
 from .command import Result, command
 from .exits import Facts
 from .failures import CommandFailed
-from .files import counted, loaded, paths_argument, problem_keys, source_keys
+from .files import check_stdin, counted, loaded, paths_argument, problem_keys, source_keys
 from .options import Settings
 from .output import Output
 
@@ -38,6 +38,7 @@ def validate(settings: Settings, paths: tuple[str, ...], base: str | None) -> Re
       kubernaut-client validate catalog/
       kubernaut-client validate catalog/ --base ../main/catalog/
     """
+    check_stdin([*paths, *([base] if base is not None else [])])
     catalog = loaded(settings.output, *paths)
     changes = _changes(catalog, base) if base is not None else ()
     files = len({entry.source.file for entry in catalog.entries if entry.source})

@@ -10,12 +10,15 @@ import click
 
 from .command import Result, command
 from .exits import Facts
-from .failures import CommandFailed, describe
+from .failures import AUTHENTICATE, CommandFailed, describe
 from .options import Settings
 from .text import Styled, cut, printable
 
 if TYPE_CHECKING:
     from kubernaut_client import CallRecord
+
+
+_NOT_OURS = "answers, but not as Data Storage does: is --url right?"
 
 
 @command("wait")
@@ -62,6 +65,9 @@ def _too_late(settings: Settings, limit: float, last: CallRecord | None) -> Comm
     why = "no answer" if last is None else _state(last)
     if last is not None and last.error is not None and unreachable:
         why = describe(last.error, settings.output.base_url).message
+    elif last is not None and last.error is None:
+        # Data Storage that isn't ready says so with a 503.
+        why = _NOT_OURS
     return CommandFailed(
         "NotReadyError", f"not ready within {limit:g} s: {why}", Facts(unreachable=unreachable, failed=True)
     )
@@ -103,12 +109,16 @@ class _Watch:
 
 def _state(call: CallRecord) -> str:
     """What an attempt found, in a few words that stay the same while nothing changes."""
-    from kubernaut_client import APIError
+    from kubernaut_client import APIError, ResponseDecodeError
 
     if call.status is None:
         return f"no answer ({type(call.error).__name__})"
+    if isinstance(call.error, ResponseDecodeError):
+        return _NOT_OURS
     if not isinstance(call.error, APIError):
         return "answers"
+    if call.status in (401, 403):
+        return f"answers {call.status}: is the token right? {AUTHENTICATE}"
     if call.status != 503:
         return f"answers {call.status}: is it the right URL?"
     reason = _reason(call.error.body)

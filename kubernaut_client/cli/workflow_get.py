@@ -38,7 +38,8 @@ _LEAST = 20  # columns that a value has beside its name
 def get(settings: Settings, workflow: str, content: bool) -> Result:
     """Show one stored version of a workflow; of NAME alone the latest.
 
-    A name may hold "@": what follows the last one is a version, unless a workflow has the whole text as its name.
+    A name may hold "@": what follows the last one is a version, unless a workflow has the whole text as its name. A
+    UUID is an id, or else a name.
 
     \b
     Example:

@@ -17,13 +17,25 @@ from .failures import CommandFailed
 from .options import Settings
 from .output import Output
 from .text import Styled
-from .workflow_rows import Search, all_versions, command_line, is_found, label, latest, of_version, search
+from .workflow_rows import (
+    Search,
+    all_versions,
+    command_line,
+    in_options,
+    is_found,
+    label,
+    latest,
+    of_version,
+    search,
+    sending,
+)
 
 if TYPE_CHECKING:
     from kubernaut_client import DataStorageClient
     from kubernaut_client.models import StoredWorkflow
 
 _VERSION_LIMIT = 50
+_EMPTY = "''"
 # What two versions of the same workflow differ in anyway.
 _OWN_NAMES = """
     workflow_id version content_hash status is_latest_version status_reason disabled_at disabled_by disabled_reason
@@ -35,13 +47,16 @@ _OWN = frozenset(_OWN_NAMES.split())
 
 @dataclass(frozen=True, slots=True)
 class _Rollback:
-    """What came of it; `row` is what search finds now, and `stored` whether it was stored by this."""
+    """What came of it; `row` is what has the content now, and `stored` whether it was stored by this.
+
+    `after` is None if the look-up failed.
+    """
 
     old: StoredWorkflow
     row: StoredWorkflow
     stored: bool
     before: Search
-    after: Search
+    after: Search | None
 
 
 @command("rollback")
@@ -73,7 +88,7 @@ def rollback(settings: Settings, name: str, to: str, as_: str | None, notes: str
             _check_status(old, rows)
             version = _version(rows, as_)
             row = _republish(client, old, version, notes)
-            after = Search((row.version,), None)
+            after = None
             try:
                 after = search(client.workflows.versions(name))
             except (Exception, KeyboardInterrupt) as raised:  # noqa: BLE001 - told with what was stored before it
@@ -88,7 +103,11 @@ def rollback(settings: Settings, name: str, to: str, as_: str | None, notes: str
             "workflow_id": str(found.row.workflow_id),
             "content_hash": found.row.content_hash,
             "stored": found.stored,
-            "search": {"before": [*before.versions], "after": [*found.after.versions], "reason": found.after.reason},
+            "search": {
+                "before": [*before.versions],
+                "after": None if found.after is None else [*found.after.versions],
+                "reason": None if found.after is None else found.after.reason,
+            },
         },
         show=lambda output: _show(output, found),
         error=error,
@@ -128,7 +147,7 @@ def _version(rows: Sequence[StoredWorkflow], as_: str | None) -> str:
         raise click.UsageError(f"--as: {as_} is stored already")
     mine, theirs = version_key(as_), version_key(highest) if highest is not None else None
     if theirs is not None and (mine is None or mine <= theirs):
-        raise click.UsageError(f"--as: must be higher than {highest}, the highest stored version, not {as_}")
+        raise click.UsageError(f"--as: must be higher than {highest}, the highest stored version, not {as_ or _EMPTY}")
     return as_
 
 
@@ -146,12 +165,14 @@ def _republish(client: DataStorageClient, old: StoredWorkflow, version: str, not
     from kubernaut_client.catalog import with_version
 
     try:
-        content = with_version(old.content, version)
+        with in_options(version="--as"):
+            content = with_version(old.content, version)
     except CatalogError as error:
         message = f"the version in the content of {label(old)} can't be changed: {error}"
         raise CommandFailed("CatalogError", message) from error
     changed = None if content == old.content else content
-    return client.workflows.republish(old.workflow_id, version=version, content=changed, version_notes=notes)
+    with sending(), in_options(version="--as", version_notes="--notes"):
+        return client.workflows.republish(old.workflow_id, version=version, content=changed, version_notes=notes)
 
 
 def _is_done(old: StoredWorkflow, row: StoredWorkflow, as_: str | None) -> bool:
@@ -198,5 +219,7 @@ def _show(output: Output, found: _Rollback) -> None:
         output.line("  ", Styled(line, "cyan"))
 
 
-def _words(found: Search) -> str:
+def _words(found: Search | None) -> str:
+    if found is None:
+        return "not known (the look-up failed)"
     return " and ".join(found.versions) or f"no version: {found.reason}"

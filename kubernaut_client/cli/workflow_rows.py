@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,11 +58,20 @@ class Search:
 def choose(client: DataStorageClient, reference: str) -> Chosen:
     """The row that NAME, NAME@VERSION or a UUID means.
 
-    What follows the last `@` is a version, unless there is a workflow whose name is the whole text. Raises
-    `CommandFailed` if there is none, and `UsageError` for a text that can be no name with a version.
+    What follows the last `@` is a version, unless there is a workflow whose name is the whole text. A UUID that is no
+    id is a name. Raises `CommandFailed` if there is none, `NotFoundError` for a UUID that is neither, and `UsageError`
+    for a text that can be no name with a version.
     """
+    from kubernaut_client import NotFoundError
+
     if re.fullmatch(_UUID, reference):
-        row = client.workflows.get(reference)
+        try:
+            row = client.workflows.get(reference)
+        except NotFoundError:
+            # Nothing keeps a name from looking like an id.
+            if not (named := client.workflows.versions(reference)):
+                raise
+            return Chosen(latest(named), "latest", named)
         return Chosen(row, "id", client.workflows.versions(row.workflow_name))
     rows = _named(client, reference)
     if rows:
@@ -104,7 +115,8 @@ def of_version(rows: Sequence[StoredWorkflow], version: str) -> StoredWorkflow:
             return row
     stored = ", ".join(row.version for row in rows[:_LISTED])
     more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
-    raise missing(f"{rows[0].workflow_name} has no version {version}; stored: {stored}{more}")
+    wanted = version or "''"
+    raise missing(f"{rows[0].workflow_name} has no version {wanted}; stored: {stored}{more}")
 
 
 def latest(rows: Sequence[StoredWorkflow]) -> StoredWorkflow:
@@ -129,6 +141,30 @@ def search(rows: Sequence[StoredWorkflow]) -> Search:
     return Search((), f"the latest one, {row.version}, is {row.status}, and search looks at no other")
 
 
+@contextmanager
+def sending() -> Generator[None]:
+    """Around a request that writes: an interrupt tells that nobody knows whether it was carried out."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        message = "interrupted while it was sent: it may be stored; run it again to find out"
+        raise CommandFailed("Interrupted", message, outcome="unknown") from error
+
+
+@contextmanager
+def in_options(**options: str) -> Generator[None]:
+    """Around a call: what it refuses is told by the name of the option that gave it. Arguments → their options."""
+    from kubernaut_client import InvalidRequestError
+
+    try:
+        yield
+    except InvalidRequestError as error:
+        argument, colon, reason = str(error).partition(": ")
+        if not colon or argument not in options:
+            raise
+        raise click.UsageError(f"{options[argument]}: {reason}") from error
+
+
 def missing(message: str) -> CommandFailed:
     return CommandFailed("NotFoundError", message)
 
@@ -138,9 +174,16 @@ def label(row: StoredWorkflow) -> str:
 
 
 def command_line(command: str, target: str, *options: str) -> str | None:
-    """A command of this group, to be copied into a shell; None if what it is about can't be shown as it is."""
+    """A command of this group, to be copied into a shell; None if what it is about can't be shown as it is.
+
+    What stdout would escape, because it isn't visible or has no place in its encoding, would name another workflow.
+    """
     words = [command, *options, "--", target] if target.startswith("-") else [command, target, *options]
     line = f"kubernaut-client workflows {shlex.join(words)}"
+    try:
+        line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return None
     return line if line.isprintable() else None
 
 

@@ -16,7 +16,7 @@ from .options import Settings
 from .output import Output
 from .text import Styled
 from .workflow_list import status as coloured
-from .workflow_rows import REFERENCE, Chosen, Search, choose, command_line, latest, search
+from .workflow_rows import REFERENCE, Chosen, Search, choose, command_line, in_options, latest, search, sending
 
 if TYPE_CHECKING:
     from kubernaut_client import DataStorageClient
@@ -125,7 +125,8 @@ def _changed(
         chosen = choose(client, reference)
         before = search(chosen.rows)
         old = chosen.row.status
-        reply = send(client, chosen.row)
+        with sending(), in_options(reason="--reason", updated_by="--by"):
+            reply = send(client, chosen.row)
     row = chosen.row if reply is None else reply
     after = search([row if each.workflow_id == row.workflow_id else each for each in chosen.rows])
     change = _Change(chosen, row.status, reply is not None, row.to_dict(), before, after)
@@ -160,17 +161,20 @@ def _show(output: Output, change: _Change) -> None:
     if change.status == "active" and row.version not in change.after.versions:
         newest = latest(change.chosen.rows)
         output.paragraph(f"Search doesn't find it: it looks at the latest version only, and that is {newest.version}.")
-        output.line("To store it again as the latest:")
-        _advise(output, row)
+        if line := _rollback(row):
+            output.line("To store it again as the latest:")
+            output.line("  ", Styled(line, "cyan"))
         return
     output.paragraph(change.after.sentence)
     if lost:
         others = [each for each in change.chosen.rows if each.status == "active" and each.version != row.version]
         if others:
-            output.paragraph(f"Older versions don't come back by this. To bring back {others[0].version}:")
-            _advise(output, others[0])
+            line = _rollback(others[0])
+            bring = f" To bring back {others[0].version}:" if line else ""
+            output.paragraph(f"Older versions don't come back by this.{bring}")
+            if line:
+                output.line("  ", Styled(line, "cyan"))
 
 
-def _advise(output: Output, row: StoredWorkflow) -> None:
-    if line := command_line("rollback", row.workflow_name, "--to", row.version):
-        output.line("  ", Styled(line, "cyan"))
+def _rollback(row: StoredWorkflow) -> str | None:
+    return command_line("rollback", row.workflow_name, "--to", row.version)

@@ -58,7 +58,7 @@ def _members_are(value: object) -> Predicate:
     def holds(record: RequestRecord) -> bool:
         try:
             body: object = json.loads(record.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         # Of a batch one event is enough.
         documents = cast("list[object]", body) if isinstance(body, list) else [body]

@@ -30,6 +30,7 @@ import importlib.metadata
 import inspect
 import ipaddress
 import json
+import math
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -205,12 +206,22 @@ def version() -> str:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        members = json.loads(body or b"{}")
+        members = json.loads(body or b"{}", parse_float=_finite, parse_constant=_finite)
     except ValueError as error:
         raise ValueError(f"the body is no JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("the body is nested too deeply") from None
     if not isinstance(members, dict):
         raise ValueError("the body must be a JSON object")
     return members  # pyright: ignore[reportUnknownVariableType]
+
+
+def _finite(text: str) -> float:
+    """A number that JSON can carry back, which Python's parser doesn't insist on."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
 
 
 def _state(request: Request, good: str, bad: str) -> bool:

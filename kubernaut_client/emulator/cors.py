@@ -13,7 +13,7 @@ _MAX_AGE: Final = "300"
 
 def is_preflight(request: Request) -> bool:
     """Whether a browser asks if it may send another request."""
-    return request.method == "OPTIONS" and "access-control-request-method" in request.headers
+    return request.method == "OPTIONS" and bool(request.headers.get("access-control-request-method"))
 
 
 def headers(request: Request) -> tuple[tuple[str, str], ...]:

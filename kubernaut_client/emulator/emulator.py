@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import math
 import os
 import threading
 import weakref
@@ -18,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kubernaut_client.emulator.conditions import Condition
-from kubernaut_client.emulator.faults import Fault, Moment
+from kubernaut_client.emulator.faults import LONGEST, Fault, Moment
 from kubernaut_client.emulator.listener import Listener
 from kubernaut_client.emulator.postgres import PostgresServer
 from kubernaut_client.emulator.requestlog import WRITES, RequestLog, RequestRecord
@@ -47,7 +46,7 @@ class Emulator:
     it. A forked child can neither use nor stop its parent's emulator.
 
     Args:
-        port: To listen on; 0 takes a free one.
+        port: To listen on; 0 takes a free one, and at the next start the same one again unless it is taken by then.
         dsn: A PostgreSQL server to use, as a URL or `key=value` text. A schema with a name of its own is made there and
             dropped at the end; nothing else is touched. Without it a server is started from the installed wheel.
         build: The build of the service to play. On `2025-12-27` a duplicate workflow is a 500, as before the fix.
@@ -99,7 +98,7 @@ class Emulator:
             if self._running():
                 return self
             _require(_MODULES if self._given_dsn else (*_MODULES, *_EMBEDDED_MODULES))
-            listener = self._listener = Listener(self._host, self._wanted_port)
+            listener = self._listener = self._bind()
             try:
                 if self._given_dsn is None:
                     self._postgres = PostgresServer()
@@ -434,11 +433,11 @@ class Emulator:
         service again, also in the middle of a shutdown.
 
         Raises:
-            ValueError: A negative time.
+            ValueError: A negative time, or one without end.
         """
         for name, value in (("delay", delay), ("deadline", deadline)):
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+            if not isinstance(value, (int, float)) or not 0 <= value <= LONGEST:  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise ValueError(f"{name} must be a number of seconds from 0 to {LONGEST:.0f}, not {value!r}")
         self._change(self._running_instance().shutdown(delay, deadline), delay + deadline)
 
     def restart(self) -> None:
@@ -459,6 +458,13 @@ class Emulator:
         self._require_running()
         assert self._instance is not None
         return self._instance
+
+    def _bind(self) -> Listener:
+        """Take the port; where any will do, that of the last time, so that its URL holds."""
+        if not self._wanted_port and self._port:
+            with contextlib.suppress(OSError):
+                return Listener(self._host, self._port)
+        return Listener(self._host, self._wanted_port)
 
     def _call(self, coroutine: Coroutine[Any, Any, _T], more: float = 0) -> _T:
         """Run a coroutine in the event loop and return its result; it may take `more` seconds than usual."""

@@ -41,6 +41,8 @@ _QUEUED: Final = {
 }
 _SHOWN: Final = ("status", "html", "content_type", "truncate", "commit", "drop", "stall", "hold", "delay", "trickle")
 
+LONGEST: Final = 1e9  # seconds; far more than any test waits, and still a time that the system can wait
+
 _counter = itertools.count(1)
 
 
@@ -324,8 +326,10 @@ def _check_content_type(value: object, headers: tuple[tuple[str, str | None], ..
 def _check_seconds(name: str, value: object) -> None:
     if value is None:
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
         raise ValueError(f"{name} must be a number of seconds, 0 or more, not {value!r}")
+    if value > LONGEST:
+        raise ValueError(f"{name} must be at most {LONGEST:.0f} seconds")
 
 
 def _check_status(value: object) -> None:
@@ -366,8 +370,8 @@ def _encode(body: object, status: int | None) -> tuple[bytes | None, str | None]
         return body.encode(), "text/plain; charset=utf-8"
     kind = "application/problem+json" if status is not None and status >= 400 else "application/json"
     try:
-        return json.dumps(body).encode() + b"\n", kind
-    except (TypeError, ValueError) as error:
+        return json.dumps(body, allow_nan=False).encode() + b"\n", kind
+    except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"body must be bytes, a text, or something that JSON can carry: {error}") from None
 
 

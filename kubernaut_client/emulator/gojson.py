@@ -131,11 +131,14 @@ def _append(value: object, write: Callable[[str], None]) -> None:
         raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def encode_any(node: Node) -> str:
+def encode_any(node: Node, *, digits: bool = False) -> str:
     """Return what was parsed as Go writes it after decoding it into no type in particular.
 
     Members are sorted by name, of equal names the last one counts, and all numbers are floats. The nesting may be as
     deep as the parser takes it, hence no recursion.
+
+    Args:
+        digits: Leave the digits of numbers as they were sent, as Go does after decoding with UseNumber.
 
     Raises:
         ValueError: A number is too large for a float; it is the argument.
@@ -144,7 +147,7 @@ def encode_any(node: Node) -> str:
     pending: list[Node | Raw] = [node]
     while pending:
         item = pending.pop()
-        if isinstance(item, Raw):
+        if isinstance(item, Raw) or (digits and isinstance(item, Number)):
             parts.append(item)
         elif isinstance(item, Number):
             value = float(item)

@@ -138,6 +138,18 @@ class Metrics:
         self.self_audit_failed_batches: Metric = Metric(
             "audit_batches_failed_total", "counter", "Batches of the service itself, given up.", ("service",)
         )
+        self.self_audit_buffer_size: Metric = Metric(
+            "audit_buffer_size", "gauge", "Events of the service itself that wait.", ("service",)
+        )
+        self.self_audit_buffer_capacity: Metric = Metric(
+            "audit_buffer_capacity", "gauge", "How many of them may wait.", ("service",)
+        )
+        self.self_audit_buffer_utilization: Metric = Metric(
+            "audit_buffer_utilization_ratio", "gauge", "Those that wait over those that may.", ("service",)
+        )
+        self.self_audit_write_duration: Metric = Metric(
+            "audit_write_duration_seconds", "histogram", "Time that a batch of them took to be written.", ("service",)
+        )
         # Registered by the service and never used.
         idle = ("dualwrite_success_total", "fallback_mode_total", "cache_hits_total", "cache_misses_total")
         self._idle = tuple(Metric(f"datastorage_{name}", "counter", "Not used.") for name in idle)

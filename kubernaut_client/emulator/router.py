@@ -19,7 +19,7 @@ _AUDIT: Final = "/api/v1/audit"
 class Route:
     """One method of one path."""
 
-    method: str | None  # None: all of them
+    method: str | None  # None: all that the router knows
     path: str
     operation: str
     handler: Handler
@@ -61,6 +61,8 @@ class Match:
 
 def match(method: str, path: str) -> Match:
     """Find the route for a request."""
+    if method not in _HTTP_METHODS:
+        return Match(None, {}, Reply(405))
     parts = path.split("/")
     allowed: set[str] = set()
     literal = False  # a path without placeholders fits, though not with this method
@@ -69,12 +71,11 @@ def match(method: str, path: str) -> Match:
         if arguments is None:
             continue
         if route.method is None or route.method == method:
-            # The schema validator looks at the most literal path only; where that lacks the method it steps aside.
-            return Match(route, arguments, _NOT_FOUND, validated=not (literal and arguments))
+            # The schema validator looks at the most literal path only; where that lacks the method it steps aside. It
+            # has no placeholder that may be empty, either.
+            return Match(route, arguments, _NOT_FOUND, validated=not (literal and arguments) and "" not in parts[1:])
         allowed.add(route.method)
         literal = literal or not arguments
-    if method not in _HTTP_METHODS:
-        return Match(None, {}, Reply(405))
     if allowed:
         return Match(None, {}, Reply(405, headers=tuple(("Allow", name) for name in sorted(allowed))))
     return Match(None, {}, _NOT_FOUND)
@@ -86,13 +87,12 @@ def knows(method: str, path: str) -> bool:
 
 
 def _fit(pattern: tuple[str, ...], parts: list[str]) -> dict[str, str] | None:
-    if len(pattern) != len(parts):
+    # The service's router (chi) takes nothing between two slashes for a value, but not nothing at the end.
+    if len(pattern) != len(parts) or not parts[-1]:
         return None
     arguments: dict[str, str] = {}
     for expected, part in zip(pattern, parts, strict=True):
         if expected.startswith("{"):
-            if not part:
-                return None
             arguments[expected[1:-1]] = part
         elif expected != part:
             return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +24,7 @@ _SERVICE: Final = "datastorage"
 _INTERVAL: Final = 1.0
 _PAUSES: Final = (1.0, 4.0)  # before the second and the third attempt
 _RETENTION_DAYS: Final = 90
+_CAPACITY: Final = 50_000  # shown as a metric; nothing here depends on it
 _HASHED: Final = ("signal_type", "severity", "component", "environment", "priority")
 
 
@@ -55,6 +57,7 @@ class SelfAudit:
         """
         self._buffer.append(_search_event(request, response, seconds, self._clock))
         self._metrics.self_audit_buffered.add(_SERVICE)
+        self._show_buffer()
         self._schedule(_INTERVAL)
 
     async def flush(self) -> int:
@@ -67,6 +70,7 @@ class SelfAudit:
             if self._buffer:
                 batches.append(_Batch(self._buffer))
                 self._buffer = []
+                self._show_buffer()
             stored = 0
             for batch in batches:
                 stored += await self._write(batch)
@@ -84,7 +88,14 @@ class SelfAudit:
             self._timer.cancel()
             self._timer = None
 
+    def _show_buffer(self) -> None:
+        """Bring the gauges of the buffer up to date."""
+        self._metrics.self_audit_buffer_size.set(_SERVICE, to=len(self._buffer))
+        self._metrics.self_audit_buffer_capacity.set(_SERVICE, to=_CAPACITY)
+        self._metrics.self_audit_buffer_utilization.set(_SERVICE, to=len(self._buffer) / _CAPACITY)
+
     async def _write(self, batch: _Batch) -> int:
+        start = time.perf_counter()
         try:
             await insert_batch(self._database, batch.events)
         except DatabaseFailure:
@@ -96,6 +107,8 @@ class SelfAudit:
                 self._metrics.self_audit_failed_batches.add(_SERVICE)
                 self._metrics.self_audit_dropped.add(_SERVICE, by=len(batch.events))
             return 0
+        finally:
+            self._metrics.self_audit_write_duration.observe(_SERVICE, value=time.perf_counter() - start)
         self._metrics.self_audit_written.add(_SERVICE, by=len(batch.events))
         return len(batch.events)
 

@@ -315,6 +315,7 @@ class Connection:
         self._writer = writer
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=_LARGEST_HEAD)
         self._version = b"1.1"
+        self._head_only = False
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
@@ -365,6 +366,7 @@ class Connection:
         if not isinstance(head, h11.Request):
             return None
         self._version = head.http_version
+        self._head_only = head.method == b"HEAD"
         if self._version not in (b"1.0", b"1.1"):
             raise h11.RemoteProtocolError("unsupported protocol version", error_status_hint=505)
         parts: list[bytes] = []
@@ -431,7 +433,7 @@ class Connection:
         framing: tuple[str, str] | None = ("Content-Length", str(len(body)))
         if reply.status in (204, 304):
             framing, body = None, b""
-        elif len(body) > _BUFFERED_REPLY and self._version == b"1.1":
+        elif len(body) > _BUFFERED_REPLY and self._version == b"1.1" and not self._head_only:
             framing = ("Transfer-Encoding", "chunked")
         replaced = {name.lower() for name, _ in overrides}
         if replaced & {"content-length", "transfer-encoding"}:
@@ -451,7 +453,9 @@ class Connection:
         headers = [pair for pair in headers if pair[0].lower() not in replaced]
         headers += [(name, value) for name, value in overrides if value is not None]
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
-        return f"HTTP/1.1 {reply.status} {_reason(reply.status)}\r\n{lines}\r\n".encode("latin-1", "replace") + body
+        head = f"HTTP/1.1 {reply.status} {_reason(reply.status)}\r\n{lines}\r\n".encode("latin-1", "replace")
+        # A body that follows the answer to HEAD would be taken for the beginning of the next answer.
+        return head if self._head_only else head + body
 
     async def _refuse(self, status: int, reason: str) -> None:
         """Answer what is no HTTP, as net/http does, and close."""

@@ -284,9 +284,10 @@ class Server:
             if not process.await_end(self._parent, _START_SECONDS):
                 raise SupervisorError(f"initdb did not finish within {_START_SECONDS:g} s")
         except BaseException:
-            # Cut short, it would leave a System V segment behind; it is done in a moment anyway. Killed, if it must be,
-            # with its whole group, as it runs its steps through a shell.
-            if not process.await_end(None, _STOP_SECONDS):
+            # Cut short, it would leave a System V segment behind; it is done in a moment anyway, or in a minute on a
+            # machine that has too much to do. Killed, if it must be, with its whole group, as it runs its steps through
+            # a shell.
+            if not process.await_end(None, _START_SECONDS):
                 process.send(signal.SIGKILL, group=True)
                 process.await_end(None, _STOP_SECONDS)
             raise
@@ -320,7 +321,7 @@ class Server:
         process.send(number)
         if not process.await_end(None, _STOP_SECONDS):
             process.send(signal.SIGQUIT)
-            if not process.await_end(None, _STOP_SECONDS):
+            if not process.await_end(None, _START_SECONDS):
                 segment = self._lock_line(7).split()
                 process.send(signal.SIGKILL)
                 process.await_end(None, _STOP_SECONDS)

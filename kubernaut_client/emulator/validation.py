@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import jsonschema_rs
 
@@ -37,6 +37,8 @@ _KEYWORDS: Final = (
     "minItems",
     "maxItems",
 )
+
+_Parsed = TypeVar("_Parsed")
 
 
 class ValidationFailure(Exception):
@@ -137,7 +139,8 @@ class Validator:
         integer = self._contract.resolve(parameter.schema).get("type") == "integer"
         if not text:
             return "" if integer else "empty value is not allowed"
-        value: gojson.JSON = text
+        # What is no UTF-8 has passed once it is clean; the handler gets the bytes that were sent.
+        value: gojson.JSON = gojson.clean(text)
         if integer:
             number = _parse_integer(text)
             if isinstance(number, str):
@@ -170,30 +173,29 @@ class Validator:
             shown = _quote(content_type)
             raise ValidationFailure(f"request body has an error: header Content-Type has unexpected value {shown}")
         text = gojson.decode_text(body)
-        try:
-            value = gojson.parse_plain(text)
-        except gojson.SyntaxFailure as failure:
-            raise ValidationFailure(f"request body has an error: failed to decode request body: {failure}") from None
+        value = _parsed(gojson.parse_plain, text)
         if "\\ud" in text or "\\uD" in text:
             value = _cleaned(value)
-        filled = self._fill_defaults(expected.schema, value)
+        defaults = self._fill_defaults(expected.schema, value)
         findings = self._violations(operation.id, expected.schema, value)
         if findings:
             name = f" #/components/schemas/{expected.name}" if expected.name else ""
             items = " | ".join(finding.render() for finding in findings)
             raise ValidationFailure(f"request body has an error: doesn't match schema{name}: {items}")
-        return gojson.encode(value).encode() if filled else body
+        return _with_members(_parsed(gojson.parse, text), defaults).encode() if defaults else body
 
-    def _fill_defaults(self, schema: Schema, value: gojson.JSON) -> bool:
-        """Add the defaults of absent and null members in place; True if there was one to add."""
+    def _fill_defaults(self, schema: Schema, value: gojson.JSON) -> dict[str, gojson.JSON]:
+        """Add the defaults of absent and null members in place; return what was added."""
         if not isinstance(value, dict):
-            return False
-        filled = False
-        for name, member in self._contract.resolve(schema).get("properties", {}).items():
-            if "x-default" in member and value.get(name) is None:
-                value[name] = member["x-default"]
-                filled = True
-        return filled
+            return {}
+        properties: dict[str, Schema] = self._contract.resolve(schema).get("properties", {})
+        defaults = {
+            name: member["x-default"]
+            for name, member in properties.items()
+            if "x-default" in member and value.get(name) is None
+        }
+        value.update(defaults)
+        return defaults
 
     def _violations(self, key: str, schema: Schema, value: gojson.JSON) -> list[Violation]:
         validator = self._compiled.get(key)
@@ -240,6 +242,20 @@ class Validator:
                 value = value[part]
             schema = self._contract.resolve(schema)
         return schema, value
+
+
+def _parsed(parse: Callable[[str], _Parsed], text: str) -> _Parsed:
+    try:
+        return parse(text)
+    except gojson.SyntaxFailure as failure:
+        raise ValidationFailure(f"request body has an error: failed to decode request body: {failure}") from None
+
+
+def _with_members(node: gojson.Node, members: Mapping[str, gojson.JSON]) -> str:
+    """An object with more members, as the service writes it anew: sorted, and with the digits that were sent."""
+    assert isinstance(node, gojson.Members)
+    added = [(name, gojson.parse(gojson.encode(value))) for name, value in members.items()]
+    return gojson.encode_any(gojson.Members([*node, *added]), digits=True)
 
 
 def _reported(group: list[Violation]) -> list[Violation]:

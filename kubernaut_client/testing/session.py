@@ -36,10 +36,20 @@ class _OwnEmulator:
     def __init__(self, emulator: Emulator, catalog: Sequence[RemediationWorkflow]) -> None:
         self.client = DataStorageClient(emulator.url)
         self._emulator = emulator
+        self._url = emulator.url
         self._catalog = catalog
 
     def restore(self) -> None:
-        """Back to the baseline: its workflows and no other row, no faults, an empty log."""
+        """Back to the baseline: its workflows and no other row, no faults, an empty log.
+
+        An emulator that a test has stopped is started again, so that no other test pays for it.
+        """
+        try:
+            self._emulator.start()
+        except OSError as error:
+            pytest.fail(f"the emulator was stopped and can't be started again: {error}", pytrace=False)
+        if self._emulator.url != self._url:
+            pytest.fail(f"the emulator was stopped, and its port is taken since: {self._url} is no more", pytrace=False)
         self._emulator.reset()
         self.store_baseline()
 

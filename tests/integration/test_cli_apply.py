@@ -89,6 +89,7 @@ def test_every_action(emulator: Emulator, tmp_path: Path) -> None:
     assert again.code == 3
     assert "1 created:\n" not in again.stdout and "unchanged:\n  create@1.0.0\n" in again.stdout
     assert "  demotes@1.0.0  " in again.stdout, "a warning is told of what was created, too"
+    assert "search shows it instead of '2.0.0'" in again.stdout and "search would show" not in again.stdout
     assert again.stdout.endswith("\nApplied: 1 created, 1 drifted, 1 superseded, 3 unchanged.\n")
 
 

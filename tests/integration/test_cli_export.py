@@ -6,6 +6,7 @@ import pytest
 
 from kubernaut_client.emulator import Emulator
 from tests.integration.cli_catalog import EXAMPLES, every_action, write
+from tests.integration.workflow_documents import store
 from tests.unit.cli.tools import call, nobody, piped
 from tests.workflows import workflow
 
@@ -66,3 +67,20 @@ def test_failures_leave_nothing(emulator: Emulator, tmp_path: Path) -> None:
     emulator.fault("listWorkflows", status=500, body={"title": "x"})
     assert call("export", str(tmp_path / "export"), "--url", emulator.url).code == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_path(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = call("export", "", "--url", emulator.url)
+    assert (ran.code, ran.stdout) == (2, "")
+    assert "'': is no path" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_that_no_create_takes_leaves_the_rest_to_be_planned(emulator: Emulator, tmp_path: Path) -> None:
+    store(emulator, workflow("a"), workflow(".."))
+    ran = call("export", str(tmp_path / "export"), "--url", emulator.url)
+    assert ran.code == 0
+    assert ".json.refused, which isn't loaded" in ran.stderr
+    ran = call("plan", str(tmp_path / "export"), "--url", emulator.url)
+    assert (ran.code, ran.stdout) == (0, "Nothing to do: 1 unchanged.\n")

@@ -109,6 +109,41 @@ def test_the_wrong_url(emulator: Emulator) -> None:
     assert "is --url right?" in ran.stderr
 
 
+def test_a_web_page_where_the_service_should_be(emulator: Emulator) -> None:
+    for operation in ("livenessCheck", "readinessCheck"):
+        emulator.fault(operation, status=200, body="<html>", content_type="text/html", count=None)
+    ran = call("health", "--url", emulator.url)
+    assert ran.code == 1
+    assert "is --url right?" in ran.stderr
+    assert "base_url" not in ran.stdout + ran.stderr
+    ran = call("wait", "--for", "0.2", "--url", emulator.url)
+    assert ran.code == 1
+    words = "answers, but not as Data Storage does: is --url right?"
+    assert [line.partition("s: ")[2] for line in ran.stderr.splitlines()] == [words, words]
+    emulator.clear_faults()
+    emulator.fault("readinessCheck", status=200, body={"hello": "world"}, count=None)
+    assert call("wait", "--for", "0.2", "--url", emulator.url).stderr.endswith(f"s: {words}\n")
+
+
+def test_a_web_page_for_any_command(emulator: Emulator) -> None:
+    emulator.fault("listWorkflows", status=200, body="<html>", content_type="text/html", count=None)
+    ran = call("workflows", "list", "--url", emulator.url)
+    assert ran.code == 1
+    assert "is --url right?" in ran.stderr
+    assert "base_url" not in ran.stderr
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_is_not_taken(status: int, emulator: Emulator) -> None:
+    for operation in ("livenessCheck", "readinessCheck"):
+        emulator.fault(operation, status=status, body="no", count=None)
+    for arguments in (["health"], ["wait", "--for", "0.2"]):
+        ran = call(*arguments, "--url", emulator.url)
+        assert ran.code == 1
+        assert f"{status}: is the token right? set --token-file" in ran.stderr
+        assert "--url" not in ran.stderr
+
+
 def test_the_token_is_sent_and_not_shown(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERNAUT_TOKEN", "SECRET-TOKEN")
     emulator.fault("livenessCheck", status=401, body="who is SECRET-TOKEN?")

@@ -106,3 +106,11 @@ def test_hostile_words_are_escaped(tmp_path: Path) -> None:
     assert ran.code == 2
     assert len(ran.stderr.splitlines()) == 2
     assert not set(ran.stderr + ran.stdout) & set("\x1b\x9b\u202e")
+
+
+def test_standard_input_is_read_once(tmp_path: Path) -> None:
+    files = write(tmp_path / "files", schema("a"))
+    for arguments in (("-", "--base", "-"), ("-", str(files), "-")):
+        ran = call("validate", *arguments)
+        assert (ran.code, ran.stdout) == (2, "")
+        assert ran.stderr.startswith("Error: -: is given twice, but standard input can be read only once")

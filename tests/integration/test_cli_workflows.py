@@ -12,6 +12,8 @@ from kubernaut_client.cli.text import width_of
 from kubernaut_client.cli.workflow_get import MEMBERS
 from kubernaut_client.emulator import Emulator
 from kubernaut_client.models import StoredWorkflow
+from tests.integration.cli_catalog import Running
+from tests.integration.emulator_tools import eventually
 from tests.integration.workflow_documents import FULL, store
 from tests.unit.cli.tools import COMMAND, PATIENCE, Ran, call, environment, in_terminal, nobody, piped
 from tests.workflows import workflow
@@ -518,3 +520,43 @@ def test_a_pipe_and_this_process_print_the_same(emulator: Emulator) -> None:
     for arguments in (["list"], ["get", "größe"], ["versions", "b"], ["list", "-ojson"]):
         words = ("workflows", *arguments, "--url", emulator.url)
         assert piped(*words, env={"PYTHONUTF8": "1"}) == call(*words)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "operation"),
+    [(("disable", "a", "--reason", "x"), "disableWorkflow"), (("deprecate", "a"), "updateWorkflow")],
+)
+def test_interrupted_while_it_is_sent(arguments: tuple[str, ...], operation: str, emulator: Emulator) -> None:
+    store(emulator, workflow("a"))
+    emulator.fault(operation, count=None, stall="after")
+    with Running("workflows", *arguments, "--url", emulator.url, "-ojson") as running:
+        eventually(lambda: emulator.faults[0].used == 1)
+        ran = running.stopped(signal.SIGINT)
+    error = ran.document["error"]
+    assert (ran.code, error["type"], error["outcome"]) == (1, "Interrupted", "unknown")
+    emulator.clear_faults()
+    assert "d already, nothing was sent\n" in run(emulator, *arguments).stdout
+
+
+def test_a_refusal_names_the_option(emulator: Emulator) -> None:
+    store(emulator, workflow("a"))
+    ran = run(emulator, "disable", "a", "--by", "x" * 256)
+    assert (ran.code, ran.stderr.partition(" has ")[0]) == (2, "Error: --by: must have at most 255 characters,")
+    assert column(emulator, "status") == {"a@1.0.0": "active"}
+
+
+def test_a_name_that_is_a_uuid(emulator: Emulator) -> None:
+    name = str(uuid4())
+    store(emulator, workflow(name))
+    document = call("workflows", "get", name, "--url", emulator.url, "-ojson").document
+    assert document["workflow"]["workflow_name"] == name
+    assert run(emulator, "disable", name).stdout.startswith(f"{name}@1.0.0 (the latest version): active -> disabled\n")
+    assert run(emulator, "get", str(uuid4())).code == 1
+
+
+@pytest.mark.parametrize("name", ["esc\x1b", "two\nlines"])
+def test_no_sentence_waits_for_a_command_that_can_not_be_shown(name: str, emulator: Emulator) -> None:
+    store(emulator, workflow(name), workflow(name, "1.1.0"))
+    assert run(emulator, "disable", name).stdout.endswith("\nOlder versions don't come back by this.\n")
+    ran = run(emulator, "enable", f"{name}@1.0.0")
+    assert ran.stdout.endswith("it looks at the latest version only, and that is 1.1.0.\n")

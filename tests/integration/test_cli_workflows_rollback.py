@@ -1,5 +1,6 @@
 """`workflows rollback`: what is stored, what search finds, and what is left to do in the files."""
 
+import signal
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from kubernaut_client._sync.workflows import Workflows
 from kubernaut_client.catalog import load
 from kubernaut_client.cli.workflow_rollback import next_version
 from kubernaut_client.emulator import Emulator
+from tests.integration.cli_catalog import Running
+from tests.integration.emulator_tools import eventually
 from tests.integration.workflow_documents import FULL, store
 from tests.unit.cli.tools import Ran, call, in_terminal, nobody
 from tests.workflows import workflow
@@ -184,12 +187,13 @@ def test_what_can_not_be_done(emulator: Emulator) -> None:
         1,
         "b@1.0.0 is the latest version and disabled; to have it found again: kubernaut-client workflows enable b@1.0.0",
     )
-    for as_ in ("1.0.5", "1.1", "nightly", ""):
-        code, message = refused(emulator, "a", "--to", "1.0.0", "--as", as_)
+    assert refused(emulator, "a", "--to", "")[1] == "a has no version ''; stored: 1.1.0, 1.0.0"
+    for as_ in ("1.0.5", "1.1", "nightly", "''"):
+        code, message = refused(emulator, "a", "--to", "1.0.0", "--as", as_.strip("'"))
         assert code == 2
         assert message.startswith(f"--as: must be higher than 1.1.0, the highest stored version, not {as_}")
     assert refused(emulator, "a", "--to", "1.0.0", "--as", "1.1.0")[1].startswith("--as: 1.1.0 is stored already")
-    assert refused(emulator, "a", "--to", "1.0.0", "--as", f"9.{'0' * 50}")[0] == 2
+    assert refused(emulator, "a", "--to", "1.0.0", "--as", f"9.{'0' * 50}")[1].startswith("--as: ")
     assert refused(emulator, "a")[0] == 2
     with nobody() as url:
         assert call("workflows", "rollback", "a", "--to", "1", "--url", url).code == 4
@@ -276,7 +280,14 @@ def test_a_look_that_fails_after_it_was_stored(emulator: Emulator) -> None:
     ran = run(emulator, "restart-pod", "--to", "1.0.0")
     assert ran.code == 5
     assert ran.stdout.startswith("Stored restart-pod@1.0.0 again as 1.1.1\n")
+    assert "Search finds: not known (the look-up failed)\n" in ran.stdout
     assert ran.stderr.startswith("Error: 500 x")
+    store(emulator, workflow("b"), workflow("b", "1.1.0"))
+    emulator.clear_faults()
+    emulator.fault("listWorkflowVersions", skip=2, status=500, body={"title": "x"}, count=None)
+    ran = run(emulator, "b", "--to", "1.0.0", "-ojson")
+    assert (ran.code, ran.document["version"]) == (5, "1.1.1")
+    assert ran.document["search"] == {"before": ["1.1.0"], "after": None, "reason": None}
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -287,3 +298,19 @@ def test_on_a_terminal(columns: int, emulator: Emulator) -> None:
     lines = ran.stdout.splitlines()
     assert lines[0] == "Stored restart-pod@1.0.0 again as \x1b[32m1.1.1\x1b[0m"
     assert all(len(line) <= columns for line in lines[1:-1] if "\x1b" not in line)
+
+
+@pytest.mark.parametrize("stall", ["before", "after"])
+def test_interrupted_while_it_is_sent(stall: Any, emulator: Emulator) -> None:
+    store(emulator, workflow("a"), workflow("a", "1.1.0"))
+    emulator.fault("createWorkflow", count=None, stall=stall)
+    arguments = ("workflows", "rollback", "a", "--to", "1.0.0", "--url", emulator.url)
+    with Running(*arguments, "-ojson") as running:
+        eventually(lambda: emulator.faults[0].used == 1)
+        ran = running.stopped(signal.SIGINT)
+    error = ran.document["error"]
+    assert (ran.code, error["type"], error["outcome"]) == (1, "Interrupted", "unknown")
+    assert ran.stderr == "Error: interrupted while it was sent: it may be stored; run it again to find out\n"
+    emulator.clear_faults()
+    again = call(*arguments, "-ojson")
+    assert (again.code, again.document["stored"]) == (0, stall == "before")

@@ -379,6 +379,8 @@ def test_reset_ends_what_waits(emulator: Emulator) -> None:
         ({"status": True}, "status"),
         ({"delay": -1}, "delay must be a number of seconds, 0 or more, not -1"),
         ({"delay": float("nan")}, "delay"),
+        ({"delay": 10**400}, "delay must be at most 1000000000 seconds"),
+        ({"trickle": 1e300}, "trickle must be at most"),
         ({"hold": "1"}, "hold"),
         ({"trickle": float("inf")}, "trickle"),
         ({"drop": "during"}, 'drop must be "before" or "after" the handler, not \'during\''),
@@ -392,6 +394,8 @@ def test_reset_ends_what_waits(emulator: Emulator) -> None:
         ({"stall": "after", "trickle": 1}, "stall and trickle exclude each other"),
         ({"drop": "after", "stall": "after"}, "drop and stall"),
         ({"body": {1, 2}, "status": 500}, "body must be bytes, a text, or something that JSON can carry"),
+        ({"body": {"a": float("nan")}, "status": 500}, "body must be .*JSON can carry"),
+        ({"body": [float("-inf")], "status": 500}, "body must be"),
         ({"headers": 5}, "headers must map names to values, not 5"),
         ({"headers": {"a": 5}}, "headers: 'a' must be a text"),
         ({"headers": {"a b": "c"}}, "headers: 'a b' is no name of a header"),
@@ -437,6 +441,12 @@ def test_bad_arguments(emulator: Emulator, arguments: dict[str, Any], named: str
     with pytest.raises(ValueError, match=named):
         emulator.fault(**settings)
     assert emulator.faults == ()
+
+
+def test_a_condition_on_members_of_what_is_nested_too_deeply(emulator: Emulator) -> None:
+    emulator.fault("createWorkflow", status=503, when={"members": {"a": 1}})
+    answer = call(emulator, "POST", WORKFLOWS, b"[" * 100_000)
+    assert (answer.status, answer.json["title"]) == (400, "Validation Error")
 
 
 # ---- the installation as a whole -------------------------------------------------------------------------------------
@@ -712,6 +722,17 @@ def test_control_shows_dead_letters(emulator: Emulator) -> None:
         ("POST", "/faults", {"operation": "*", "state": "database down"}, 400, "a fault has no state"),
         ("POST", "/faults", {"operation": "GET /nowhere", "status": 500}, 400, "the service has no 'GET /nowhere'"),
         ("POST", "/faults", {"operation": "*", "status": 500, "when": []}, 400, "when must be"),
+        ("POST", "/faults", b'{"operation": "*", "delay": 1' + b"0" * 400 + b"}", 400, "delay must be at most"),
+        ("POST", "/faults", b"[" * 200_000, 400, "the body is nested too deeply"),
+        ("POST", "/faults", b'{"operation": "*", "status": 500, "body": {"a": NaN}}', 400, "NaN is no finite number"),
+        (
+            "POST",
+            "/faults",
+            b'{"operation": "*", "status": 500, "when": {"members": {"a": 1e999}}}',
+            400,
+            "1e999 is no",
+        ),
+        ("POST", "/shutdown", b'{"delay": 1' + b"0" * 400 + b"}", 400, "delay must be"),
         ("GET", "/tables/pg_class", None, 404, "there is no table 'pg_class'"),
         ("GET", "/tables", None, 404, "there is no table"),
         ("GET", "/nothing", None, 404, "there is no /_emulator/nothing"),

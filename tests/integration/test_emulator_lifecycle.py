@@ -56,6 +56,18 @@ def test_contexts_nest_and_stops_repeat() -> None:
     assert "stopped" in repr(emulator)
 
 
+def test_the_next_start_takes_the_same_port_unless_it_is_taken() -> None:
+    emulator = Emulator()
+    with emulator:
+        url, port = emulator.url, emulator.port
+    with emulator:
+        assert emulator.url == url
+    with socket.socket() as other:
+        other.bind((emulator.host, port))
+        with emulator:
+            assert emulator.port != port and call(emulator, "GET", "/health").status == 200
+
+
 def test_nothing_works_while_it_is_stopped() -> None:
     emulator = Emulator()
     for action in (emulator.reset, emulator.clear_faults, emulator.stop_database, lambda: emulator.rows(CATALOG)):

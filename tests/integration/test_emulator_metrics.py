@@ -1,5 +1,6 @@
 """The emulator's /metrics: the counters of the service, in the format that Prometheus reads."""
 
+import asyncio
 import gzip
 import re
 from datetime import timedelta
@@ -9,10 +10,13 @@ import pytest
 
 from kubernaut_client.emulator import Emulator
 from kubernaut_client.emulator.clock import Clock
+from kubernaut_client.emulator.database import Database
 from kubernaut_client.emulator.dlq import CAPACITY, DeadLetters
 from kubernaut_client.emulator.metrics import Metric, Metrics
+from kubernaut_client.emulator.self_audit import SelfAudit
 from tests.events import event, moment, notification
-from tests.integration.emulator_tools import call
+from tests.integration.emulator_tools import WORKFLOWS, call
+from tests.workflows import workflow
 
 pytestmark = pytest.mark.emulator
 
@@ -119,6 +123,42 @@ def test_alarms_of_the_dead_letter_queue(depth: int, alarm: str | None) -> None:
         letters.add("events", {}, ValueError("no"))
     on = re.findall(r'datastorage_dlq_(warning|critical|overflow_imminent)\{stream="events"\} 1', numbers.text())
     assert on == ([alarm] if alarm else []) and depth < CAPACITY
+
+
+def test_events_of_the_service_itself(emulator: Emulator) -> None:
+    assert not any(name.startswith("audit_") for name in metrics(emulator))
+    search = {"filters": workflow()["labels"]}
+    with emulator.database_down():
+        assert call(emulator, "POST", f"{WORKFLOWS}/search", search).status == 500
+    assert not any(name.startswith("audit_") for name in metrics(emulator))
+    for _ in range(2):
+        assert call(emulator, "POST", f"{WORKFLOWS}/search", search).status == 200
+    emulator.flush_self_audit()
+
+    def value(name: str) -> float:
+        return counted(emulator, name)['{service="datastorage"}']
+
+    assert value("audit_events_buffered_total") == value("audit_events_written_total") == 2
+    assert (value("audit_buffer_size"), value("audit_buffer_utilization_ratio")) == (0, 0)
+    assert value("audit_buffer_capacity") == 50_000
+    assert 1 <= value("audit_write_duration_seconds_count") <= 2  # the second that it may take can end in between
+    assert value("audit_write_duration_seconds_sum") > 0
+
+
+def test_events_that_wait_fill_the_buffer() -> None:
+    numbers = Metrics()
+    filters = workflow()["labels"]
+
+    async def record() -> str:
+        audit = SelfAudit(Database("", shared=True), Clock(), numbers)
+        for _ in range(3):
+            audit.record_search({"top_k": 10}, {"workflows": [], "total_results": 0, "filters": filters}, 0.1)
+        text = numbers.text()
+        await audit.discard()
+        return text
+
+    found = dict(re.findall(r'audit_buffer_(\w+)\{service="datastorage"\} (\S+)', asyncio.run(record())))
+    assert found == {"size": "3", "capacity": "50000", "utilization_ratio": "0.00006"}
 
 
 def test_reset_counts_from_zero(emulator: Emulator) -> None:

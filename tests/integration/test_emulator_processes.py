@@ -1,14 +1,18 @@
 """What the emulator leaves behind when its process dies, forks or is root: nothing, nothing changes, another user."""
 
 import http.client
+import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -263,3 +267,65 @@ def test_wheel_where_another_user_cannot_reach_it(place: Path, scripts: list[Scr
     script.kill()
     assert supervisor.ended()
     assert list(place.iterdir()) == [private]
+
+
+STARTED_IN_A_FORKED_CHILD = """
+if os.fork():
+    os.wait()
+else:
+    emulator.start()
+    tell(url=emulator.url)
+    sys.stdin.read()
+"""
+STARTED_WHERE_IT_IS = """
+emulator.start()
+tell(url=emulator.url)
+sys.stdin.read()
+"""
+WAYS = {
+    "thread": STARTED_IN_A_THREAD,
+    "child": STARTED_IN_A_FORKED_CHILD,
+    "group": STARTED_WHERE_IT_IS,
+}
+
+
+def test_fifty_kills_at_random_times_leave_nothing(place: Path, scripts: list[Script]) -> None:
+    """Four at a time, started from a thread, from a forked child, and killed as a group; before, while and after."""
+    draw = random.Random(50)
+    files, before = set(os.listdir("/dev/shm")), segments()
+    waiting = list(itertools.islice(itertools.cycle(WAYS), 50))
+    running: list[tuple[float, Script]] = []
+    seen: set[str] = set()
+    while waiting or running:
+        while waiting and len(running) < 4:
+            script = Script(WAYS[waiting.pop()], place)
+            scripts.append(script)
+            running.append((time.monotonic() + draw.uniform(0.1, 4), script))
+        running.sort(key=lambda each: each[0])
+        moment, script = running.pop(0)
+        # The time until it is killed; nobody waits for anything.
+        with suppress(subprocess.TimeoutExpired):
+            script.process.wait(max(moment - time.monotonic(), 0.01))
+        seen |= {program(pid) for pid in ours(place)}
+        os.killpg(script.process.pid, signal.SIGKILL)
+        script.process.wait(PATIENCE)
+    assert {"initdb", "postgres"} <= seen, "some of them were killed in the middle of their work"
+    eventually(lambda: not ours(place))
+    eventually(lambda: not list(place.iterdir()))
+    eventually(lambda: not orphans(segments() - before))
+    assert not [name for name in set(os.listdir("/dev/shm")) - files if name.startswith("PostgreSQL.")]
+
+
+def ours(place: Path) -> list[int]:
+    """The processes that know of a directory by their environment or their arguments."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and str(place) in about(name)]
+
+
+def about(pid: str) -> str:
+    """Environment and arguments of a process; nothing of one that is gone, or of this one."""
+    if int(pid) == os.getpid():
+        return ""
+    try:
+        return "".join(Path(f"/proc/{pid}/{name}").read_text("utf-8", "replace") for name in ("environ", "cmdline"))
+    except OSError:
+        return ""

@@ -51,7 +51,11 @@ def running(
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait(PATIENCE)
+        # Not read to their ends, which whatever it has started may keep open.
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def environment(place: Path, **variables: str) -> dict[str, str]:

@@ -257,9 +257,14 @@ def test_values_that_are_a_500_in_an_empty_catalog_too(emulator: Emulator) -> No
 )
 def test_echo_of_the_filters(emulator: Emulator, given: Row, shown: Row) -> None:
     answer = call(emulator, "POST", SEARCH, {"filters": filters(**given)})
-    # Keys are matched whatever their case, and the last one counts.
-    severity = given.get("Severity", "critical")
-    assert answer.json["filters"] == {**filters(severity=severity), "detected_labels": {}, **shown}
+    # With a default filled in, members are sorted at every level: "severity" comes after "Severity", and counts.
+    assert answer.json["filters"] == {**filters(), "detected_labels": {}, **shown}
+
+
+def test_filters_are_matched_whatever_their_case(emulator: Emulator) -> None:
+    given = {"filters": filters(Severity="low"), "top_k": 1, "min_score": 0, "include_disabled": False}
+    # No default is filled in: the members come as they were sent, and the last one counts.
+    assert call(emulator, "POST", SEARCH, given).json["filters"]["severity"] == "low"
 
 
 @pytest.mark.parametrize(
@@ -276,15 +281,30 @@ def test_what_the_handler_refuses(emulator: Emulator, request_body: Any, detail:
     assert answer.json["type"] == "https://kubernaut.ai/problems/bad-request"
 
 
-def test_a_whole_float_is_refused_unless_a_default_is_filled_in(emulator: Emulator) -> None:
-    request = '{"filters": %s, "top_k": 3.0%s}'
-    given = ', "min_score": 0, "include_disabled": false'
-    answer = call(emulator, "POST", SEARCH, request % (json.dumps(filters()), given))
+@pytest.mark.parametrize("more", [', "min_score": 0, "include_disabled": false', ""], ids=["all given", "defaults"])
+@pytest.mark.parametrize("number", ["3.0", "1e1", "1E+1"])
+def test_a_whole_float_is_refused_in_the_digits_that_were_sent(emulator: Emulator, number: str, more: str) -> None:
+    # Also where a default is filled in, for which the service writes the body anew.
+    answer = call(emulator, "POST", SEARCH, f'{{"filters": {json.dumps(filters())}, "top_k": {number}{more}}}')
     where = "Go struct field WorkflowSearchRequest.top_k of type int"
-    assert answer.status == 400
-    assert answer.json["detail"] == f"Invalid request body: json: cannot unmarshal number 3.0 into {where}"
-    # With a default filled in, the service writes the body anew, and 3.0 as 3.
-    assert call(emulator, "POST", SEARCH, request % (json.dumps(filters()), "")).status == 200
+    assert answer.status == 400 and answer.json["type"] == "https://kubernaut.ai/problems/bad-request"
+    assert answer.json["detail"] == f"Invalid request body: json: cannot unmarshal number {number} into {where}"
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ('"top_k": 2, "TOP_K": 5', 2),  # with a default filled in, members are sorted: the exact name comes last
+        ('"TOP_K": 5', 10),
+        ('"top_k": 7, "top_k": 3', 3),
+        ('"top_k": 2, "TOP_K": 5, "min_score": 0, "include_disabled": false', 5),  # read as it was sent
+    ],
+)
+def test_which_of_several_spellings_counts(emulator: Emulator, members: str, found: int) -> None:
+    for number in range(11):
+        call(emulator, "POST", WORKFLOWS, workflow(f"w{number}"))
+    answer = call(emulator, "POST", SEARCH, f'{{"filters": {json.dumps(filters())}, {members}}}')
+    assert (answer.status, len(answer.json["workflows"])) == (200, found)
 
 
 def test_a_null_takes_the_default(emulator: Emulator) -> None:

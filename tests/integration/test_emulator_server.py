@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from kubernaut_client.emulator import Emulator
@@ -56,6 +57,42 @@ def test_connection_is_kept(emulator: Emulator) -> None:
         answer.read()
         assert answer.status == status and connection.sock.getsockname() == local
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "fault", "status"),
+    [
+        ("/nope", {}, 404),
+        ("/metrics", {}, 200),
+        ("/health", {"status": 503, "body": "x" * 5000}, 503),
+        ("/health", {"html": True}, 502),
+        ("/nope", {"trickle": 0.0}, 404),
+        ("/_emulator", {}, 405),
+        ("/_emulator/nope", {}, 404),
+        (f"{WORKFLOWS}?limit=x", {}, 405),
+    ],
+)
+def test_the_answer_to_head_has_no_body(emulator: Emulator, path: str, fault: dict[str, Any], status: int) -> None:
+    if fault:
+        emulator.fault("*", **fault)
+    request = request_bytes("HEAD", path)
+    with raw(emulator, request + LAST) as connection:
+        head, _, rest = read_all(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status) and b"chunked" not in head
+    # What follows is the next answer, whatever length was announced.
+    assert rest.startswith(b"HTTP/1.1 200 OK\r\n") and rest.endswith(b'{"status":"alive"}')
+
+
+def test_head_announces_the_length_and_keeps_the_connection(emulator: Emulator) -> None:
+    with httpx.Client(base_url=emulator.url, trust_env=False) as client:
+        for _ in range(3):
+            missing = client.head("/nope")
+            assert (missing.status_code, missing.headers["Content-Length"], missing.content) == (404, "19", b"")
+            shown = client.head("/metrics", headers={"Accept-Encoding": "identity"})
+            assert shown.status_code == 200 and int(shown.headers["Content-Length"]) > 0 and shown.content == b""
+            emulator.fault("*", status=500, body="x" * 5000)
+            assert client.head("/health").headers["Content-Length"] == "5000"
+            assert client.get("/health/live").text == '{"status":"alive"}'
 
 
 def test_pipelined_requests_are_answered_in_order(emulator: Emulator) -> None:
@@ -155,7 +192,9 @@ def test_random_bytes_never_end_the_server(emulator: Emulator) -> None:
     ("method", "path", "status", "allow"),
     [
         ("GET", "/api/v1/workflows/", 404, None),
-        ("GET", "/api/v1/workflows//disable", 404, None),
+        ("PATCH", "/api/v1/workflows/", 404, None),
+        ("GET", "/api/v1/workflows//", 404, None),
+        ("GET", "/api/v1/workflows//disable", 405, ["PATCH"]),
         ("GET", "/api/v1", 404, None),
         ("GET", "/", 404, None),
         ("GET", "/api/v1/workflow%73", 404, None),
@@ -172,6 +211,7 @@ def test_random_bytes_never_end_the_server(emulator: Emulator) -> None:
         ("GET", "/api/v1/audit/notifications", 405, ["POST"]),
         ("BREW", "/health", 405, None),
         ("BREW", "/nowhere", 405, None),
+        ("BREW", "/metrics", 405, None),
     ],
 )
 def test_router_fallbacks(emulator: Emulator, method: str, path: str, status: int, allow: list[str] | None) -> None:
@@ -185,6 +225,35 @@ def test_router_fallbacks(emulator: Emulator, method: str, path: str, status: in
     else:
         assert "Content-Type" not in answer.headers and answer.body == b""
     assert answer.headers["Vary"] == "Origin" and "Server" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "detail"),
+    [
+        (f"{WORKFLOWS}?component=%ff", 500, "internal-error", "Failed to list workflows"),
+        (f"{WORKFLOWS}?status=active%ff", 400, "validation-error", 'parameter "status" in query has an error: '),
+        (f"{WORKFLOWS}?limit=%ff", 400, "validation-error", 'parameter "limit" in query has an error: value \ufffd: '),
+        ("/api/v1/audit/events?correlation_id=%ff", 500, "database-error", "Failed to query audit events"),
+        ("/api/v1/audit/events?since=%ff", 400, "validation-error", "Validation failed for query parameters: query - "),
+    ],
+)
+def test_a_query_that_is_no_utf_8(emulator: Emulator, path: str, status: int, kind: str, detail: str) -> None:
+    answer = call(emulator, "GET", path)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert answer.json["type"].removeprefix("https://kubernaut.ai/problems/") == kind
+    assert answer.json["detail"].startswith(detail)
+    assert ("\ufffd" in answer.body.decode()) is (status == 400)
+    assert kind != "database-error" or answer.json["instance"] == "/api/v1/audit/events"
+
+
+def test_an_id_that_is_nothing(emulator: Emulator) -> None:
+    answer = call(emulator, "PATCH", f"{WORKFLOWS}//disable", {})
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert answer.json["type"] == "https://kubernaut.ai/problems/not-found"
+    assert answer.json["detail"] == "Workflow not found: "
+    # The contract knows no such path, so that only the handler looks at the body.
+    refused = call(emulator, "PATCH", f"{WORKFLOWS}//disable", '{"reason": 5}', headers={"Content-Type": "text/plain"})
+    assert refused.status == 400 and refused.json["detail"].startswith("Invalid request body: json: cannot unmarshal")
 
 
 def test_absolute_target(emulator: Emulator) -> None:
@@ -209,6 +278,14 @@ def test_cross_origin(emulator: Emulator) -> None:
     assert allowed["Access-Control-Allow-Methods"] == "POST" and allowed["Access-Control-Max-Age"] == "300"
     assert allowed["Access-Control-Allow-Headers"] == "Content-Type"
     assert "Access-Control-Allow-Methods" not in preflight("PATCH")
+
+
+def test_a_preflight_that_asks_for_nothing_is_none(emulator: Emulator) -> None:
+    headers = ("Origin: http://a", "Access-Control-Request-Method:", "Connection: close")
+    with raw(emulator, request_bytes("OPTIONS", WORKFLOWS, None, *headers)) as connection:
+        head = read_all(connection)
+    assert head.startswith(b"HTTP/1.1 405 ") and b"\r\nVary: Origin\r\n" in head
+    assert b"Access-Control-Request-Headers" not in head
 
 
 # ---- many, large and slow --------------------------------------------------------------------------------------------

@@ -127,6 +127,43 @@ def test_a_test_leaves_nothing_for_those_that_use_the_session(either_way: Suite)
     assert either_way.run().passed(3)
 
 
+def test_an_emulator_that_a_test_has_stopped_is_back_for_the_next(either_way: Suite) -> None:
+    either_way.write("pytest.ini", "[pytest]\nfilterwarnings = error\ndatastorage_catalog = one.json\n")
+    either_way.write("one.json", json.dumps(workflow("restart-pod")))
+    either_way.write(
+        "test_it.py",
+        """
+        from kubernaut_client import DataStorageClient
+
+        URLS = set()
+
+        def check(client, emulator, url):
+            URLS.add(url)
+            assert emulator.url == url and len(URLS) == 1
+            assert emulator.requests == ()
+            assert [row.workflow_name for row in client.workflows.list()] == ["restart-pod"]
+
+        def test_one(datastorage_client, datastorage_emulator, datastorage_url):
+            check(datastorage_client, datastorage_emulator, datastorage_url)
+
+        def test_two(datastorage_client, datastorage_faults, datastorage_url):
+            check(datastorage_client, datastorage_faults, datastorage_url)
+            datastorage_faults.stop()
+
+        def test_three(datastorage_faults, datastorage_client, datastorage_url):
+            check(datastorage_client, datastorage_faults, datastorage_url)
+            datastorage_faults.stop()
+            datastorage_faults.start()
+            assert datastorage_faults.url == datastorage_url
+
+        def test_four(datastorage_url):
+            with DataStorageClient(datastorage_url) as client:
+                assert client.health.check().ok
+        """,
+    )
+    assert either_way.run().passed(4)
+
+
 SUITE_WITH_BASELINE = """
 import pytest
 from kubernaut_client import DataStorageClient

@@ -170,6 +170,10 @@ CREDENTIALS = [
     "http://user:SECRET@[::1",
     "http://user:SECRET@ds.example?x=1",
     "http://user:SECRET @ds.example",
+    "http://ds.example?token=SECRET",
+    "http://ds.example/#SECRET",
+    "http://ds.example?token=SECRET more",
+    "ds.example?token=SECRET",
 ]
 
 

@@ -237,7 +237,11 @@ def test_the_reason_of_a_status_is_not_kept(out: Path, status: str) -> None:
 def test_what_a_create_would_refuse_is_in_the_file_as_it_is(out: Path, members: dict[str, Any], sentence: str) -> None:
     row = stored("a", **{"is_latest_version": True, **members})
     report = export([row], out)
-    assert [warning.partition(": ")[2] for warning in report.warnings] == [f"can't be created again: {sentence}"]
+    [file] = report.files
+    assert file.endswith(".json.refused")
+    assert [warning.partition(": ")[2] for warning in report.warnings] == [
+        f"can't be created again: {sentence}; it is in {file}, which isn't loaded"
+    ]
     [found] = json.loads((out / report.files[0]).read_bytes())
     assert {name: found[name] for name in members} == members
 
@@ -246,7 +250,9 @@ def test_labels_that_are_missing(out: Path) -> None:
     row = stored("a")
     del row.labels.priority
     row.labels.priority = None  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
-    assert export([row], out).warnings == ("a@1.0.0: can't be created again: labels.priority: is missing",)
+    assert export([row], out).warnings == (
+        "a@1.0.0: can't be created again: labels.priority: is missing; it is in a.json.refused, which isn't loaded",
+    )
 
 
 def test_what_a_newer_service_adds_is_left_out_and_named(out: Path) -> None:
@@ -296,15 +302,15 @@ def test_a_content_that_is_too_large_with_json_escapes_only_is_a_text_file(out: 
 @pytest.mark.parametrize("content", ['"' * 600_000, '"\r\n' * 300_000, f"---\n{SCHEMA}" + '#"\n' * 300_000], ids=len)
 def test_no_content_becomes_a_text_file_that_is_read_otherwise(out: Path, content: str) -> None:
     report = export([stored("a", content=content)], out)
-    assert report.files == ("a/1.0.0.json",)
-    assert json.loads((out / "a/1.0.0.json").read_bytes())[0]["content"] == content
-    assert report.warnings == ("a/1.0.0.json: can't be loaded: is larger than 1 MiB (1048576 bytes): split it",)
+    assert report.files == ("a/1.0.0.json.refused",)
+    assert json.loads((out / "a/1.0.0.json.refused").read_bytes())[0]["content"] == content
+    assert report.warnings == ("a/1.0.0.json.refused: isn't loaded: is larger than 1 MiB (1048576 bytes): split it",)
 
 
 def test_a_content_that_no_catalog_file_can_hold_is_written_and_told(out: Path) -> None:
     report = export([stored("a", content="x" * 2**20)], out)
-    assert report.warnings == ("a/1.0.0.json: can't be loaded: is larger than 1 MiB (1048576 bytes): split it",)
-    assert json.loads((out / "a/1.0.0.json").read_bytes())[0]["content"] == "x" * 2**20
+    assert report.warnings == ("a/1.0.0.json.refused: isn't loaded: is larger than 1 MiB (1048576 bytes): split it",)
+    assert json.loads((out / "a/1.0.0.json.refused").read_bytes())[0]["content"] == "x" * 2**20
 
 
 @pytest.mark.parametrize(("levels", "warnings"), [(97, 0), (98, 1), (99, 1)])
@@ -313,8 +319,9 @@ def test_parameters_nested_more_deeply_than_a_file_may_be_are_told(out: Path, le
     for _ in range(levels - 1):
         parameters = [parameters]
     report = export([stored("a", parameters={"x": parameters})], out)
-    assert list(report.warnings) == ["a.json: can't be loaded: must not be nested deeper than 100 levels"] * warnings
-    with pytest.raises(CatalogError, match="nested deeper") if warnings else nullcontext():
+    sentence = "must not be nested deeper than 100 levels; it is in a.json.refused, which isn't loaded"
+    assert list(report.warnings) == [f"a@1.0.0: can't be loaded: {sentence}"] * warnings
+    with pytest.raises(CatalogError, match="holds no catalog file") if warnings else nullcontext():
         load(out)
 
 
@@ -327,6 +334,9 @@ HOSTILE = [
 ]  # fmt: skip
 
 
+PAYLOADS = (".json", ".json.refused")
+
+
 def test_hostile_names_and_versions_stay_in_the_directory(tmp_path: Path, out: Path) -> None:
     rows = [
         stored(name, version[:50], content=SCHEMA if i % 2 else "text", minutes=i)
@@ -337,10 +347,10 @@ def test_hostile_names_and_versions_stay_in_the_directory(tmp_path: Path, out: P
     assert sorted(tree(out)) == list(report.files)
     assert list(tmp_path.iterdir()) == [out]
     assert report.workflows == len(HOSTILE) * 9
-    names = {json.loads(data)[0]["workflow_name"] for path, data in tree(out).items() if path.endswith(".json")}
+    names = {json.loads(data)[0]["workflow_name"] for path, data in tree(out).items() if path.endswith(PAYLOADS)}
     assert names == set(HOSTILE)
     for path, data in tree(out).items():
-        if path.endswith(".json"):
+        if path.endswith(PAYLOADS):
             for member in json.loads(data):
                 content = member.get("content") or (out / member["content_file"]).read_text("utf-8")
                 assert content in (SCHEMA, "text")
@@ -518,7 +528,7 @@ def test_a_parent_that_is_missing(out: Path) -> None:
     assert refused(out / "below") == "No such file or directory"
 
 
-@pytest.mark.parametrize("name", [".", "../out", ""])
+@pytest.mark.parametrize("name", [".", "../out"])
 def test_the_current_directory_is_taken_if_it_is_empty(out: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     out.mkdir()
     monkeypatch.chdir(out)
@@ -605,3 +615,23 @@ def test_a_directory_of_someone_else_is_neither_written_nor_removed(
     (tmp_path / ".kubernaut-export-0/theirs").touch()
     assert refused(out) == "File exists"
     assert tree(tmp_path) == {".kubernaut-export-0/theirs": b""}
+
+
+def test_what_can_not_be_created_does_not_keep_the_rest_from_being_loaded(out: Path) -> None:
+    rows = [
+        stored("a", "1.1.0", content=SCHEMA, content_hash="abc", is_latest_version=True),
+        stored("a", content=SCHEMA, is_latest_version=False),
+        stored("..", content=SCHEMA),
+        stored("b"),
+    ]
+    report = export(rows, out)
+    refused = [file for file in report.files if file.endswith(".json.refused")]
+    assert (report.workflows, len(refused)) == (4, 2)
+    assert [json.loads((out / file).read_bytes())[0]["content"] for file in refused] == [SCHEMA, SCHEMA]
+    assert [(entry.workflow_name, entry.version) for entry in load(out)] == [("a", "1.0.0"), ("b", "1.0.0")]
+    assert "a: search shows version 1.1.0; applied to an empty service, 1.0.0 would be the latest" in report.warnings
+
+
+def test_no_path(out: Path) -> None:
+    with pytest.raises(CatalogError, match=r"^'': is no path$"):
+        export([], "")

@@ -61,7 +61,9 @@ def test_everything_by_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path
     document = call("config", "-ojson").document
     # The authorities are loaded, as they would be for the proxy, and aren't there.
     assert (document["exit_code"], document["error"]["type"]) == (2, "ConfigurationError")
-    assert document["url"] == {"value": None, "source": "DATA_STORAGE_URL"}
+    assert document["url"] == {"value": "http://second", "source": "DATA_STORAGE_URL"}
+    assert document["proxy"] == "http://***@proxy:3128"
+    assert document["base_url"] is None
     assert document["tls"]["ca_file"] == {"value": "ca.pem", "source": "KUBERNAUT_CA_FILE"}
     monkeypatch.delenv("KUBERNAUT_CA_FILE")
     ran = call("config", "-ojson")
@@ -83,11 +85,49 @@ def test_nothing_is_set() -> None:
     assert "token:            none\n" in ran.stdout
 
 
+@pytest.mark.parametrize("option", ["--timeout", "--deadline"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_limit_that_is_no_number(option: str, value: str) -> None:
+    for arguments in ((), ("-ojson",)):
+        ran = call("config", "--url", "http://ds", f"{option}={value}", *arguments)
+        assert ran.code == 2
+        assert ran.stderr.startswith(f"Error: Invalid value for '{option}': {value} is not a number of seconds")
+        assert not arguments or ran.document["error"]["type"] == "UsageError"
+
+
+@pytest.mark.parametrize("text", ["one\ntwo\n", "", " ", "one two", "é"], ids=repr)
+def test_a_token_file_without_a_token(text: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(text, encoding="utf-8")
+    ran = call("config", "--url", "http://ds", "--token-file", str(tmp_path / "token"))
+    assert (ran.code, ran.stderr) == (
+        2,
+        "Error: --token-file must hold one token of printable ASCII without spaces\n",
+    )
+    assert "url:              http://ds (--url)\n" in ran.stdout
+
+
+def test_the_url_is_shown_whatever_else_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", "nofile")
+    ran = call("config", "--url", "http://ds/")
+    assert ran.code == 2
+    assert "url:              http://ds (--url)\n" in ran.stdout
+    assert "KUBERNAUT_TOKEN_FILE can't be read" in ran.stderr
+
+
+def test_a_url_with_a_query_is_not_repeated() -> None:
+    for url in ("http://ds?token=SECRET", "http://ds#SECRET", "ds?token=SECRET"):
+        ran = call("config", "--url", url)
+        assert ran.code == 2
+        assert "SECRET" not in ran.stdout + ran.stderr
+
+
 def test_a_url_with_credentials_is_not_repeated() -> None:
     for arguments in (["config"], ["config", "-ojson"]):
         ran = call(*arguments, "--url", "http://user:SECRET@ds")
         assert ran.code == 2
         assert "SECRET" not in ran.stdout + ran.stderr
+        assert "--token-file" in ran.stderr
+        assert "headers=" not in ran.stderr
 
 
 def test_a_token_file_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -145,6 +185,9 @@ def test_the_proxy_is_the_one_that_the_client_takes(
         ("http://user:SECRET@proxy:3128", "http://***@proxy:3128"),
         ("socks5://SECRET@proxy", "socks5://***@proxy"),
         ("http://user:SE@CRET@proxy", "http://***@proxy"),
+        ("http://user:SE?CRET@proxy", "http://***@proxy"),
+        ("http://proxy:3128/?token=SECRET", "http://proxy:3128/"),
+        ("http://proxy#SECRET", "http://proxy"),
     ],
 )
 def test_whoever_a_proxy_names_is_hidden(proxy: str | None, shown: str | None) -> None:

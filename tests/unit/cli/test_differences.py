@@ -55,6 +55,32 @@ def test_short_values(value: Any, shown: str) -> None:
     assert lines(Difference("field", value, "other")) == ["field", "stored: other", f"wanted: {shown}"]
 
 
+@pytest.mark.parametrize(
+    ("stored", "wanted", "shown"),
+    [
+        ("caf\xe9", "cafe\u0301", ('"caf\\u00e9"', '"cafe\\u0301"')),
+        ("\x1b[31m", "\\x1b[31m", ('"\\u001b[31m"', '"\\\\x1b[31m"')),
+        ({"a": "\xe9"}, {"a": "e\u0301"}, ('{"a": "\\u00e9"}', '{"a": "e\\u0301"}')),
+        ("x" * 500 + "\xe9", "x" * 500 + "e\u0301", None),
+    ],
+)
+def test_values_that_look_alike_are_told_apart(stored: Any, wanted: Any, shown: tuple[str, str] | None) -> None:
+    _, before, after = lines(Difference("field", wanted, stored))
+    assert (before + after).replace("…", "").isascii()
+    assert before.removeprefix("stored: ") != after.removeprefix("wanted: ")
+    assert shown is None or (before, after) == (f"stored: {shown[0]}", f"wanted: {shown[1]}")
+
+
+def test_lines_that_look_alike_are_told_apart() -> None:
+    assert diff("a\ncaf\xe9\nb\n", "a\ncafe\u0301\nb\n")[1:] == [
+        " a",
+        '-"caf\\u00e9"',
+        '+"cafe\\u0301"',
+        " b",
+    ]
+    assert diff("\x1b\n", "\\x1b\nmore\n")[1:] == ['-"\\u001b"', '+"\\\\x1b"', "+more"]
+
+
 def test_order_of_custom_labels_does_not_count() -> None:
     assert lines(Difference("custom_labels", {"team": ["b", "a"]}, {"team": ["c", "a"]})) == [
         "custom_labels",

@@ -166,7 +166,9 @@ def test_token_files_that_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "token"
     assert refused(url="http://ds", token_file=str(path)) == "--token-file can't be read: No such file or directory"
     path.write_bytes("SECRETé".encode())
-    assert refused(url="http://ds", token_file=str(path)) == "--token-file must hold a token of printable ASCII"
+    assert refused(url="http://ds", token_file=str(path)) == (
+        "--token-file must hold one token of printable ASCII without spaces"
+    )
 
 
 def test_a_token_is_not_taken_from_the_command_line() -> None:

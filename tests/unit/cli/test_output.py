@@ -5,9 +5,11 @@ import io
 import json
 import logging
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,14 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut_client import CatalogError, ConnectError, KubernautError, Outcome
+from kubernaut_client import CatalogError, ConnectError, KubernautError, Outcome, ResponseDecodeError
 from kubernaut_client.cli.command import Result, command
 from kubernaut_client.cli.exits import Facts
 from kubernaut_client.cli.group import COMMANDS, LazyGroup
 from kubernaut_client.cli.output import Output
 from kubernaut_client.cli.text import Styled, printable
 from tests.unit.cli.keys import EVERY, documented, keys_of
-from tests.unit.cli.tools import PATIENCE, Ran, call, environment, in_terminal, piped
+from tests.unit.cli.tools import COMMAND, PATIENCE, Ran, call, environment, in_terminal, piped
 
 HOSTILE = "\x1b[31m\x9b1m\u202e\u200b\r\n\x07\ud800\x7f"
 
@@ -114,6 +116,7 @@ class Problem:
 
 FAILURES = [
     (KeyboardInterrupt(), 1),
+    (ResponseDecodeError("200 with 'text/html'; is base_url right?"), 1),
     (ConnectError("no connection to x: refused", request_id="1", outcome=Outcome.NOT_SENT), 4),
     (CatalogError("2 problems", errors=[Problem(), Problem()]), 2),
     (click.UsageError("not both"), 2),
@@ -142,6 +145,7 @@ def test_every_failure_is_a_line_and_a_document(error: BaseException, code: int,
         assert ran.stderr.replace("\n", "").isprintable()
         assert "SECRET" not in ran.stdout + ran.stderr
         assert "Traceback" not in ran.stderr
+        assert "base_url" not in ran.stderr
         if not arguments:
             assert ran.stdout == ""
             continue
@@ -336,14 +340,141 @@ def test_a_full_disk_is_a_failure(arguments: tuple[str, ...]) -> None:
     assert (done.returncode, done.stderr) == (1, "Error: stdout can't be written: No space left on device\n")
 
 
-@pytest.mark.parametrize("closed", ["stdout", "stderr"])
-def test_a_closed_stream(closed: str) -> None:
-    redirect = {"stdout": ">&-", "stderr": "2>&-"}[closed]
-    done = subprocess.run(
-        ["sh", "-c", f'"$@" {redirect}', "sh", *script(total=2)], capture_output=True, env=environment(), check=False
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [(), ("-ojson",)])
+def test_a_file_that_may_not_grow_is_a_failure(arguments: tuple[str, ...], unbuffered: str, tmp_path: Path) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    for index, words in enumerate((script(rows=50), [sys.executable, "-c", EXACTLY])):
+        path = tmp_path / str(index)
+        with open(path, "wb") as file:
+            done = subprocess.run(
+                [*words, *arguments],
+                stdout=file,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment({"PYTHONUNBUFFERED": unbuffered, "PYTHONDONTWRITEBYTECODE": "1"}),
+                preexec_fn=limit,
+                check=False,
+            )
+        assert (done.returncode, done.stderr) == (1, "Error: stdout can't be written: File too large\n")
+        assert path.stat().st_size == 1000
+
+
+EXACTLY = """
+import sys
+from kubernaut_client.cli.failures import handed_over
+from kubernaut_client.cli.output import Output
+output = Output()
+output.line("x" * 10)
+output.exactly("é" * 2000)
+sys.exit(handed_over(output, 0))
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_pipe_that_does_not_wait_is_a_failure_once_it_is_full(unbuffered: str) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        done = subprocess.run(
+            script(rows=20000),
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment({"PYTHONUNBUFFERED": unbuffered}),
+            check=False,
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: stdout can't be written: ")
+
+
+def test_text_and_bytes_and_what_others_wrote_keep_their_order() -> None:
+    script = (
+        "from kubernaut_client.cli.output import Output\noutput = Output()\n"
+        "print('a')\noutput.line('b')\noutput.exactly('c\\n')\noutput.line('d')\noutput.finish()"
     )
-    assert done.returncode == 3
-    assert b"Traceback" not in done.stderr
+    for variables in ({}, {"PYTHONUNBUFFERED": "1"}):
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, env=environment(variables), check=True
+        )
+        assert done.stdout == b"a\nb\nc\nd\n"
+
+
+def test_an_encoding_with_a_mark_has_it_once() -> None:
+    ran = subprocess.run(
+        script(rows=2), capture_output=True, env=environment({"PYTHONIOENCODING": "utf-16"}), check=False
+    )
+    assert ran.stdout.count("\ufeff".encode("utf-16-le")) == 1
+    assert len(ran.stdout.decode("utf-16").splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("redirect", "code", "stderr"),
+    [(">&-", 1, b"Error: stdout can't be written: Bad file descriptor\n"), ("2>&-", 3, b"")],
+)
+def test_a_closed_stream(redirect: str, code: int, stderr: bytes) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {redirect}', "sh", *script()], capture_output=True, env=environment(), check=False
+    )
+    assert (done.returncode, done.stderr) == (code, stderr)
+
+
+def test_interrupted_while_the_document_is_written(run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Output._hand_over  # pyright: ignore[reportPrivateUsage]
+
+    def half(self: Output, data: str | bytes) -> None:
+        whole(self, data[: len(data) // 2])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Output, "_hand_over", half)
+    ran = run(lambda settings: Result(keys={"n": 1}), "-ojson")
+    assert (ran.code, ran.stderr) == (1, "Error: interrupted\n")
+    assert ran.stdout.count("schema_version") == 1
+
+
+@pytest.mark.parametrize("arguments", ["--help", "health --help", "--version"])
+def test_help_whose_reader_has_gone(arguments: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*COMMAND, *arguments.split()], stdout=writer, stderr=subprocess.PIPE, env=environment(), check=False
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+from kubernaut_client.cli import main
+sys.meta_path.insert(0, Finder())
+sys.exit(main(["config", "-ojson"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["output", "group", "failures", "options"])
+def test_interrupted_while_it_is_being_imported(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(module=f"kubernaut_client.cli.{module}")],
+        capture_output=True,
+        text=True,
+        env=environment(),
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "Error: interrupted\n")
+    assert Ran(1, done.stdout, "").document["error"]["type"] == "Interrupted"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])

@@ -3,12 +3,14 @@
 import contextlib
 import io
 import shlex
+import sys
 
 import pytest
 
 from kubernaut_client import Plan, PlanRow
 from kubernaut_client.cli.output import Output
 from kubernaut_client.cli.rows import CREATE, DRIFTED, Item, advice_of, counts, paragraph
+from kubernaut_client.cli.workflow_rows import command_line
 
 
 def shown(
@@ -62,6 +64,17 @@ def test_commands_are_quoted(name: str) -> None:
     assert words[:3] == ["kubernaut-client", "workflows", "rollback"]
     assert name in words[3:] and words[words.index("--to") + 1] == "1.0.0"
     assert not name.startswith("-") or words[-2:] == ["--", name]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding"), [("esc\x1b", "utf-8"), ("two\nlines", "utf-8"), ("\ud800", "utf-8"), ("caf\xe9", "ascii")]
+)
+def test_no_command_names_another_workflow(name: str, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+    row = PlanRow(name, "1.0.0", "superseded", latest="1.1.0", payload={"status": "active"})
+    (advice,) = advice_of(Plan((row,)))[id(row)]
+    assert (str(advice), advice.command) == ("to have search show this one again, use 'workflows rollback'", "")
+    assert command_line("disable", name) is None
 
 
 def test_the_way_back_is_said_once_for_a_name() -> None:

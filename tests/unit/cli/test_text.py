@@ -19,6 +19,10 @@ HOSTILE = {
     "no\u00a0break": "no\\xa0break",
     "\ud800\udcff": "\\ud800\\udcff",
     "\U000e0041tag": "\\U000e0041tag",
+    "a\u034fb\u115fc\u1160d\u17b4e\u17b5f": "a\\u034fb\\u115fc\\u1160d\\u17b4e\\u17b5f",
+    "hangul\u3164\uffa0filler": "hangul\\u3164\\uffa0filler",
+    "braille\u2800blank": "braille\\u2800blank",
+    "variation\ufe0f\u180b\U000e0100": "variation\\ufe0f\\u180b\\U000e0100",
 }
 
 
