@@ -20,7 +20,7 @@ from .operations import EventPage, EventRow
 
 @dataclass(slots=True)
 class Cursor:
-    """Begins at the newest row, or at `until`. What it keeps are the ids of one microsecond."""
+    """Begins at the newest row, or at `until`. It keeps the ids of one microsecond, and the faults of bad rows."""
 
     limit: int
     until: str | None = None
@@ -54,7 +54,9 @@ class Cursor:
     def _move(self, last: datetime, rows: Sequence[EventRow]) -> None:
         start = next(place for place, row in enumerate(rows) if row.time == last)
         self._time, self.until, self.offset = last, instant(last), len(rows) - start
-        self._seen = set(map(_key, rows[start:]))
+        # Of a bad row it may not be known in which microsecond it is; there are few, and the walk reports them anyway.
+        bad = {key for key in self._seen.union(map(_key, rows)) if isinstance(key, str)}
+        self._seen = bad.union(map(_key, rows[start:]))
 
 
 def _key(row: EventRow) -> UUID | str:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubernaut_client.cursor import Cursor
@@ -75,6 +75,7 @@ def trails(draw: st.DrawFn, faults: st.SearchStrategy[str] = FAULTS) -> tuple[Tr
     return Trail(rows), arrivals
 
 
+@settings(max_examples=400)
 @given(trails(), st.integers(1, 12))
 def test_none_is_missed_and_none_comes_twice(made: tuple[Trail, list[list[tuple[int, int, str]]]], limit: int) -> None:
     trail, arrivals = made
