@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .operations import CallRecord, HealthStatus
     from .plan import Difference, Plan, PlanRow
     from .problems import Problem
+    from .receipts import AuditReceipt, BatchResult, NotificationReceipt
     from .report import BootstrapReport, EnsureResult, ReportRow
     from .retry import RetryPolicy
 
@@ -61,6 +62,7 @@ _HOMES = {
     "operations": "CallRecord HealthStatus",
     "plan": "Difference Plan PlanRow",
     "problems": "Problem",
+    "receipts": "AuditReceipt BatchResult NotificationReceipt",
     "report": "BootstrapReport EnsureResult ReportRow",
     "retry": "RetryPolicy",
 }
@@ -70,8 +72,10 @@ __all__ = [
     "APIError",
     "AsyncDataStorageClient",
     "Attempt",
+    "AuditReceipt",
     "AuthenticationError",
     "BadRequestError",
+    "BatchResult",
     "BootstrapError",
     "BootstrapReport",
     "CallRecord",
@@ -90,6 +94,7 @@ __all__ = [
     "InvalidRequestError",
     "KubernautError",
     "NotFoundError",
+    "NotificationReceipt",
     "Outcome",
     "PayloadTooLargeError",
     "PermissionDeniedError",

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 from kubernaut_datastorage.client import Client as RawClient
 
 from . import config
+from ._sync.audit import Audit
 from ._sync.execute import Options, Raw
 from ._sync.health import Health
+from ._sync.notifications import Notifications
 from ._sync.workflows import Workflows
+from .audit import AsyncAudit
 from .errors import ConfigurationError
 from .execute import AsyncOptions, AsyncRaw, OnCall
 from .health import AsyncHealth
 from .http import AsyncSession, Session
+from .notifications import AsyncNotifications
 from .operations import HealthStatus
 from .retry import RetryPolicy, seconds
 from .workflows import AsyncWorkflows
@@ -114,6 +118,8 @@ class DataStorageClient(_Shared[Options]):
     """
 
     workflows: Workflows
+    audit: Audit
+    notifications: Notifications
     health: Health
 
     def __init__(
@@ -177,6 +183,8 @@ class DataStorageClient(_Shared[Options]):
         self._options = options
         self._owner = owner
         self.workflows = Workflows(options)
+        self.audit = Audit(options)
+        self.notifications = Notifications(options)
         self.health = Health(options)
 
 
@@ -188,6 +196,8 @@ class AsyncDataStorageClient(_Shared[AsyncOptions]):
     """
 
     workflows: AsyncWorkflows
+    audit: AsyncAudit
+    notifications: AsyncNotifications
     health: AsyncHealth
 
     def __init__(
@@ -249,4 +259,6 @@ class AsyncDataStorageClient(_Shared[AsyncOptions]):
         self._options = options
         self._owner = owner
         self.workflows = AsyncWorkflows(options)
+        self.audit = AsyncAudit(options)
+        self.notifications = AsyncNotifications(options)
         self.health = AsyncHealth(options)

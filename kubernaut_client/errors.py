@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from kubernaut_datastorage.models import StoredWorkflow
 
+    from .receipts import AuditReceipt
     from .report import BootstrapReport
 
 
@@ -84,7 +85,8 @@ class KubernautError(Exception):
 
     `operation` is the operationId of the contract, `request_id` the X-Request-ID that was sent (so it exists when no
     answer came), `history` every request of the call in order. `inferred` says that the class was concluded from
-    questions to the service rather than read from its answer; `evidence` then lists what was seen.
+    questions to the service rather than read from its answer; `evidence` then lists what was seen. `receipts` says of a
+    batch of events what became of each by then, in their order: None for one of which that isn't known.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class KubernautError(Exception):
         request_id: str | None = None,
         inferred: bool = False,
         evidence: tuple[str, ...] = (),
+        receipts: tuple[AuditReceipt | None, ...] = (),
     ) -> None:
         super().__init__(message)
         self.operation = operation
@@ -105,6 +108,7 @@ class KubernautError(Exception):
         self.request_id = request_id
         self.inferred = inferred
         self.evidence = evidence
+        self.receipts = receipts
 
     def __str__(self) -> str:
         message = str(self.args[0]) if self.args else ""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any, Protocol, cast, runtime_checkable
 from uuid import UUID
@@ -24,12 +25,17 @@ from .problems import DEPTH_LIMIT, MESSAGE_LIMIT, one_line, shown
 STATUSES = ("active", "disabled", "deprecated", "archived")
 SEVERITIES = ("critical", "high", "medium", "low")
 PRIORITIES = ("P0", "P1", "P2", "P3", "*")
+CATEGORIES = ("gateway", "notification", "analysis", "signalprocessing", "workflow", "execution", "orchestration")
+EVENT_OUTCOMES = ("success", "failure", "pending")
+CHANNELS = ("email", "slack", "pagerduty")
 NAME_LIMIT = 255
 VERSION_LIMIT = 50
+CORRELATION_LIMIT = 255
 PAGE_LIMIT = 1000
 """The service refuses a larger page; it silently returns at most 100 workflows a page."""
 
 _INTEGER_MAX = 2**31 - 1  # PostgreSQL INTEGER
+_EXACT_MAX = 2**53  # the service reads the numbers of event data as 64-bit floating point
 # Ours: it keeps a structure that holds itself many times over from being written out.
 _VALUES_LIMIT = 1_000_000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -158,24 +164,105 @@ def json_object(value: object, path: str, findings: Findings) -> object:
     return _json(cast("object", value), path, findings, 0)
 
 
-def text_lists(value: object, path: str, findings: Findings) -> object:
+def event_data(value: object, path: str, findings: Findings) -> object:
+    """A JSON object whose integers the service keeps: it reads every number as 64-bit floating point."""
+    if not isinstance(value, Mapping):
+        findings.add(path, f"must be a mapping, not {type(value).__name__}")
+        return value
+    return _json(cast("object", value), path, findings, 0, _EXACT_MAX)
+
+
+def written(most: int | None = None, most_bytes: int | None = None) -> Rule:
+    """A string with more in it than white space, as notifications need it; `most_bytes` is counted in UTF-8."""
+    rule = text(most, 1)
+
+    def check(value: object, path: str, findings: Findings) -> object:
+        before = len(findings.found)
+        value = rule(value, path, findings)
+        if len(findings.found) == before and isinstance(value, str):
+            if not value.strip():
+                findings.add(path, "must not be blank")
+            elif most_bytes is not None and len(value.encode()) > most_bytes:
+                findings.add(path, f"must have at most {most_bytes} bytes in UTF-8, has {len(value.encode())}")
+        return value
+
+    return check
+
+
+def identity(value: object, path: str, findings: Findings) -> object:
+    """A UUID, or its canonical text."""
+    if isinstance(value, UUID):
+        return str(value)
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        findings.add(path, f"must be a UUID of 36 characters, not {shown(value)}")
+    return value
+
+
+def bound(value: object, path: str, findings: Findings) -> object:
+    """A bound of a query as an instant, resolved by the clock of this machine.
+
+    A datetime with a zone, a timedelta (that long ago; a negative one reaches into the future), or the service's own
+    text: `7d`, `1.5d`, `24h`, `1h30m`, or a time as in RFC 3339; a date, or a time without a zone, is UTC.
+    """
+    if isinstance(value, str):
+        found: datetime | timedelta | None = _ago(value)
+        if found is None and _ABSOLUTE.fullmatch(value):
+            with suppress(ValueError):
+                moment = datetime.fromisoformat(value)
+                found = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        if found is None:
+            findings.add(path, "must be a time as in RFC 3339, a date, or how long ago as 7d, 24h or 1h30m")
+            return value
+        value = found
+    if isinstance(value, timedelta):
+        try:
+            value = datetime.now(UTC) - value
+        except OverflowError:
+            findings.add(path, "must lie in the years 1 to 9999 in UTC")
+            return value
+    return time(value, path, findings)
+
+
+_ABSOLUTE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?)?", re.ASCII)
+_NUMBER = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+_TERM = re.compile(rf"({_NUMBER})(ns|us|µs|μs|ms|s|m|h)")
+_DURATION = re.compile(rf"([+-]?)(?:0|{_NUMBER}d|(?:{_TERM.pattern})+)")
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
+
+
+def _ago(value: str) -> timedelta | None:
+    """A duration in Go's notation, or a number of days; None for any other text."""
+    found = _DURATION.fullmatch(value)
+    if not found:
+        return None
+    terms = _TERM.findall(value)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in terms)
+    if value.endswith("d"):
+        seconds = abs(float(value[:-1])) * 86400
+    try:
+        return timedelta(seconds=-seconds if found[1] == "-" else seconds)
+    except OverflowError:
+        return timedelta.max
+
+
+def text_lists(value: object, path: str, findings: Findings, rule: Rule | None = None) -> object:
     """A mapping of strings to lists of strings, as custom labels are."""
     if not isinstance(value, Mapping):
         findings.add(path, f"must be a mapping of names to lists of strings, not {type(value).__name__}")
         return value
     return {
-        str.__str__(cast("str", key)): texts(item, below(path, f".{key}"), findings)
+        str.__str__(cast("str", key)): texts(item, below(path, f".{key}"), findings, rule)
         for key, item in cast("Mapping[object, object]", value).items()
         if _key(key, path, findings)
     }
 
 
-def texts(value: object, path: str, findings: Findings, choices: Sequence[str] = ()) -> object:
+def texts(value: object, path: str, findings: Findings, rule: Rule | None = None) -> object:
     """A list of strings."""
     if not isinstance(value, list | tuple):
         findings.add(path, f"must be a list of strings, not {type(value).__name__}")
         return value
-    rule = text(choices=choices)
+    rule = rule or text()
     return [rule(item, below(path, f"[{i}]"), findings) for i, item in enumerate(cast("Iterable[object]", value))]
 
 
@@ -249,7 +336,7 @@ _DETECTIONS: dict[str, Rule] = {
 
 def _failed_detections(value: object, path: str, findings: Findings) -> object:
     # The service's schema leaves gitOpsTool out here.
-    return texts(value, path, findings, [name for name in _DETECTIONS if name != "gitOpsTool"])
+    return texts(value, path, findings, text(choices=[name for name in _DETECTIONS if name != "gitOpsTool"]))
 
 
 DETECTED_LABELS = Table("DetectedLabels", {}, {"failed_detections": _failed_detections, **_DETECTIONS})
@@ -324,6 +411,104 @@ WORKFLOW_LIST = Table(
 )
 
 
+_CUSTOM_VALUE = re.compile(r'["\\\x00-\x1f]')
+
+
+def _custom_value(value: object, path: str, findings: Findings) -> object:
+    value = text()(value, path, findings)
+    if isinstance(value, str) and (found := _CUSTOM_VALUE.search(value)) and found[0] != "\0":
+        what = {'"': "a double quote", "\\": "a backslash"}.get(found[0], "a control character")
+        reason = "the service puts the value into JSON text as it is, and the search fails or asks for something else"
+        findings.add(path, f"must not contain {what} (at {found.start()}): {reason}")
+    return value
+
+
+def _search_labels(value: object, path: str, findings: Findings) -> object:
+    return text_lists(value, path, findings, _custom_value)
+
+
+WORKFLOW_SEARCH_FILTERS = Table(
+    "search",
+    {
+        "signal_type": text(least=1),
+        "severity": text(choices=SEVERITIES),
+        "component": text(least=1),
+        "environment": text(least=1),
+        "priority": text(choices=PRIORITIES[:-1]),  # no workflow can be searched for by `*`
+    },
+    {"custom_labels": _search_labels, "detected_labels": DETECTED_LABELS},
+)
+WORKFLOW_SEARCH = Table(
+    "search",
+    WORKFLOW_SEARCH_FILTERS.required,
+    {
+        **WORKFLOW_SEARCH_FILTERS.optional,
+        "top_k": integer(1, 100),
+        "min_score": number(0, 1),
+        "include_disabled": boolean,
+        "remediation_id": text(CORRELATION_LIMIT, 1),  # becomes the correlation id of the service's own event
+    },
+)
+AUDIT_EVENT = Table(
+    "AuditEventRequest",
+    {
+        "version": text(10, 1),
+        "event_type": text(100, 1),
+        "event_timestamp": time,
+        "event_category": text(choices=CATEGORIES),
+        "event_action": text(50, 1),
+        "event_outcome": text(choices=EVENT_OUTCOMES),
+        "correlation_id": text(CORRELATION_LIMIT, 1),
+        "event_data": event_data,
+    },
+    {
+        "actor_type": text(50),
+        "actor_id": text(255),
+        "resource_type": text(100),
+        "resource_id": text(255),
+        "parent_event_id": identity,
+        "namespace": text(253),
+        "cluster_name": text(255),
+        "severity": text(20),
+        "duration_ms": integer(-_INTEGER_MAX - 1, _INTEGER_MAX),
+    },
+)
+AUDIT_QUERY = Table(
+    "query",
+    {},
+    {
+        "event_type": text(100, 1),
+        "event_category": text(50, 1),
+        "event_outcome": text(choices=EVENT_OUTCOMES),
+        "severity": text(20, 1),
+        "correlation_id": text(CORRELATION_LIMIT, 1),
+        "since": bound,
+        "until": bound,
+        "page_size": integer(1, PAGE_LIMIT),
+    },
+)
+NOTIFICATION_AUDIT = Table(
+    "NotificationAudit",
+    {
+        "remediation_id": written(most_bytes=255),
+        "notification_id": written(most_bytes=255),
+        "recipient": written(most_bytes=255),
+        "channel": text(choices=CHANNELS),
+        "message_summary": written(1000),
+        "status": text(choices=("sent", "failed")),
+        "sent_at": time,
+    },
+    {"delivery_status": text(255), "error_message": text(1000), "escalation_level": integer(0, 5)},
+)
+
+
+def search(members: Mapping[str, object]) -> dict[str, Any]:
+    """The request body of a search out of its arguments; raises `InvalidRequestError`."""
+    clean = WORKFLOW_SEARCH.check(members)
+    filters = {name: clean.pop(name) for name in WORKFLOW_SEARCH_FILTERS.known(clean)}
+    return {"filters": filters, **clean}
+
+
 def workflow_name(value: object) -> str:
     """A name as the by-name route takes it; raises `InvalidRequestError`."""
     return _argument(_workflow_name, value, "workflow_name")
@@ -393,7 +578,8 @@ def _key(key: object, path: str, findings: Findings) -> bool:
     return True
 
 
-def _json(value: object, path: str, findings: Findings, depth: int) -> object:
+def _json(value: object, path: str, findings: Findings, depth: int, most: int | None = None) -> object:
+    """A copy of a JSON value whose integers lie within `most` and its negative; by default within a float's range."""
     findings.values += 1
     if findings.values > _VALUES_LIMIT:
         if findings.values == _VALUES_LIMIT + 1:
@@ -406,19 +592,21 @@ def _json(value: object, path: str, findings: Findings, depth: int) -> object:
         return str.__str__(value)
     elif isinstance(value, Mapping):
         return {
-            str.__str__(cast("str", key)): _json(item, below(path, f".{key}"), findings, depth + 1)
+            str.__str__(cast("str", key)): _json(item, below(path, f".{key}"), findings, depth + 1, most)
             for key, item in cast("Mapping[object, object]", value).items()
             if _key(key, path, findings)
         }
     elif isinstance(value, list | tuple):
         items = cast("Iterable[object]", value)
-        return [_json(item, below(path, f"[{i}]"), findings, depth + 1) for i, item in enumerate(items)]
+        return [_json(item, below(path, f"[{i}]"), findings, depth + 1, most) for i, item in enumerate(items)]
     elif isinstance(value, float):
         if not isfinite(value):
             findings.add(path, "must be a finite number: JSON has no NaN and no infinity")
     elif isinstance(value, int) and not isinstance(value, bool):
         if value.bit_length() > 1024:
             findings.add(path, "must be an integer below 2^1024")
+        elif most is not None and abs(value) > most:
+            findings.add(path, f"must be an integer within 2^{most.bit_length() - 1}: the service would round it")
     elif value is not None and not isinstance(value, bool):
         findings.add(path, f"must be a JSON value, not {type(value).__name__}")
     return value

@@ -14,8 +14,10 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, cast
+from uuid import UUID
 
 from kubernaut_datastorage.api.audit_write_api import (
     create_audit_event,
@@ -34,10 +36,7 @@ from kubernaut_datastorage.api.workflow_catalog_api import (
     update_workflow,
 )
 from kubernaut_datastorage.models import (
-    AcceptedResponse,
-    AuditEventResponse,
-    AuditEventsQueryResponse,
-    BatchAuditEventResponse,
+    AuditEvent,
     NotificationAuditResponse,
     StoredWorkflow,
     WorkflowSearchResponse,
@@ -45,7 +44,7 @@ from kubernaut_datastorage.models import (
 
 from .errors import InvalidRequestError, KubernautError, Outcome, ResponseDecodeError, error_for
 from .http import Answer, Request
-from .problems import load_json, one_line, parse
+from .problems import READ_LIMIT, deeper, load_json, one_line, parse
 
 T = TypeVar("T")
 
@@ -64,8 +63,10 @@ class Settlement(StrEnum):
     """A read whose connection the service closes when the id is unknown: it and the control question are asked."""
     UPDATE = "update"
     """Never repeated before the row has been looked at."""
-    NEVER = "never"
-    """Sent once: the service has no key that would make a second one harmless."""
+    LOOK = "look"
+    """Sent once: the service has no key that would make a second one harmless. What may have arrived is looked for."""
+    UNIQUE = "unique"
+    """A unique key makes repeating harmless; a conflict after a lost answer shows that it arrived. Nothing reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,13 @@ class Operation(Generic[T]):
     decoders: Mapping[int, Callable[[Any], T]]
     settlement: Settlement
     media_types: tuple[str, ...] = ("application/json",)
+    depth: int | None = READ_LIMIT
+    """Levels of arrays and objects that its answer may have; None where each item is held to a limit of its own."""
 
     @property
     def write(self) -> bool:
         """Whether it changes what the service stores."""
-        return self.settlement in (Settlement.CREATE, Settlement.UPDATE, Settlement.NEVER)
+        return self.settlement not in (Settlement.REPEAT, Settlement.NOT_FOUND)
 
     @property
     def route(self) -> str:
@@ -134,7 +137,7 @@ class Operation(Generic[T]):
         """The decoded success, else the exception that the answer is."""
         decode = self.accept(answer)
         try:
-            return decode(load_json(answer.body))
+            return decode(load_json(answer.body, self.depth))
         # The generated models raise whatever their code runs into when a member is missing or of another type.
         except Exception as error:  # noqa: BLE001 - see above
             reason = f"{answer.status} whose body can't be read: {_reason(error)}"
@@ -178,7 +181,7 @@ class Unread(Operation[Answer]):
 
     @classmethod
     def of(cls, row: Operation[Any]) -> Unread:
-        return cls(row.name, row.method, row.path, row.build, row.decoders, row.settlement, row.media_types)
+        return cls(row.name, row.method, row.path, row.build, row.decoders, row.settlement, row.media_types, row.depth)
 
     def read(self, answer: Answer) -> Answer:
         self.accept(answer)
@@ -279,6 +282,135 @@ def _page(key: str) -> Callable[[Any], Page]:
     return decode
 
 
+_EVENT_TEXTS = """
+    event_type version event_category event_action event_outcome correlation_id resource_type resource_id actor_id
+    actor_type
+"""
+# What the service never reads from its database, and shows as this whatever is stored.
+_CONSTANT = {
+    "parent_event_date": None,
+    "duration_ms": 0,
+    "error_code": "",
+    "error_message": "",
+    "retention_days": 0,
+    "is_sensitive": False,
+}
+
+
+def audit_event(document: object) -> AuditEvent:
+    """An event of a reply; what the service never fills is absent, what is of another type raises TypeError."""
+    if not isinstance(document, dict):
+        raise TypeError("an event must be an object")
+    if deeper(cast("object", document), READ_LIMIT):
+        raise TypeError("an event must be nested less deeply")
+    members = {
+        name: value
+        for name, value in cast("dict[str, Any]", document).items()
+        if name not in _CONSTANT or value not in (None, _CONSTANT[name])
+    }
+    for name in _EVENT_TEXTS.split():
+        if not isinstance(members[name], str):
+            raise TypeError(f"{name} is of type {type(members[name]).__name__}")
+    if not isinstance(members["event_data"], dict):
+        raise TypeError(f"event_data is of type {type(members['event_data']).__name__}")
+    for name in ("namespace", "cluster_name", "severity"):
+        if not isinstance(members.get(name, ""), str):
+            del members[name]
+    event = AuditEvent.from_dict(members)
+    if event.event_timestamp.tzinfo is None:
+        raise TypeError("event_timestamp must be a time with a zone")
+    return event
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One row of a page: its event, else what is wrong with it. `time` is None where not even that can be read."""
+
+    time: datetime | None
+    event: AuditEvent | None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """One page of events, newest first; `more`: whether the service says that others follow, None if it doesn't say."""
+
+    rows: list[EventRow]
+    more: bool | None
+
+
+def _event_page(document: Any) -> EventPage:
+    members = _document(document)
+    items = members["data"]
+    rows = cast("list[object]", [] if items is None else items)
+    if not isinstance(rows, list):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"data is of type {type(items).__name__}")
+    pagination: Any = members.get("pagination")
+    more: Any = cast("dict[str, Any]", pagination).get("has_more") if isinstance(pagination, dict) else None
+    return EventPage([_event_row(row) for row in rows], more if isinstance(more, bool) else None)
+
+
+def _event_row(row: object) -> EventRow:
+    try:
+        event = audit_event(row)
+        return EventRow(event.event_timestamp, event)
+    except Exception as error:  # noqa: BLE001 - as in Operation.read
+        fault = _reason(error)
+    members = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+    try:
+        time = datetime.fromisoformat(members["event_timestamp"])
+        return EventRow(time if time.tzinfo else None, None, f"event {_shown_id(members)}: {fault}")
+    except (KeyError, TypeError, ValueError):
+        return EventRow(None, None, f"event {_shown_id(members)}: {fault}")
+
+
+def _shown_id(members: Mapping[str, Any]) -> str:
+    return one_line(str(members.get("event_id", "without an id")), 60)
+
+
+def _event_id(document: Any) -> UUID:
+    return UUID(_document(document)["event_id"])
+
+
+def _event_ids(document: Any) -> list[UUID]:
+    return [UUID(each) for each in _document(document)["event_ids"]]
+
+
+def _queued(document: Any) -> None:
+    """A 202 says nothing but that it is one."""
+    _document(document)
+
+
+def _notification(document: Any) -> NotificationAuditResponse:
+    members = _document(document)
+    if type(members["id"]) is not int:
+        raise TypeError(f"id is of type {type(members['id']).__name__}")
+    return NotificationAuditResponse.from_dict(members)
+
+
+_NUMBERS = ("confidence", "final_score", "label_boost", "label_penalty")
+
+
+def _search(document: Any) -> WorkflowSearchResponse:
+    members = dict(_document(document))
+    rows = cast("list[object]", members["workflows"] or [])
+    members["workflows"] = [_search_result(row) for row in rows]
+    return WorkflowSearchResponse.from_dict(members)
+
+
+def _search_result(row: object) -> dict[str, Any]:
+    """A result as it came, without nulls; what is of another type raises TypeError."""
+    members = {name: value for name, value in _document(row).items() if value is not None}
+    for name in ("title", "description", "signal_type"):
+        if not isinstance(members[name], str):
+            raise TypeError(f"{name} is of type {type(members[name]).__name__}")
+    for name in _NUMBERS:
+        value = members.get(name, 0)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{name} is of type {type(value).__name__}")
+    return members
+
+
 def _document(document: Any) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise TypeError("must be an object")
@@ -291,7 +423,7 @@ def _reason(error: Exception) -> str:
         return f"member {one_line(repr(error.args[0]), 60)} is missing"
     if isinstance(error, json.JSONDecodeError):
         return f"not JSON at character {error.pos}"
-    if type(error) is TypeError and re.fullmatch(r"[\w.\[\]]+ is of type \w+|[a-z ]+ must be an object", str(error)):
+    if type(error) is TypeError and re.fullmatch(r"[\w.\[\]]+ is of type \w+|[a-z_ ]+ must be [a-z ]+", str(error)):
         return str(error)
     return f"a member is of another type or form than documented ({type(error).__name__})"
 
@@ -309,17 +441,11 @@ def _list_versions(workflow_name: str) -> dict[str, Any]:
 
 _CATALOG, _WORKFLOW, _EVENTS = "/api/v1/workflows", "/api/v1/workflows/{workflow_id}", "/api/v1/audit/events"
 _VERSIONS = "/api/v1/workflows/by-name/{workflow_name}/versions"
-_READ, _ONCE = Settlement.REPEAT, Settlement.NEVER
+_READ = Settlement.REPEAT
 # The service sends its health as JSON without a content type, which Go's server then takes for text.
 _HEALTH = ("text/plain", "application/json")
-_EVENT: dict[int, Callable[[Any], AuditEventResponse | AcceptedResponse]] = {
-    201: AuditEventResponse.from_dict,
-    202: AcceptedResponse.from_dict,
-}
-_NOTIFICATION: dict[int, Callable[[Any], NotificationAuditResponse | AcceptedResponse]] = {
-    201: NotificationAuditResponse.from_dict,
-    202: AcceptedResponse.from_dict,
-}
+_EVENT: dict[int, Callable[[Any], UUID | None]] = {201: _event_id, 202: _queued}
+_NOTIFICATION: dict[int, Callable[[Any], NotificationAuditResponse | None]] = {201: _notification, 202: _queued}
 
 CREATE_WORKFLOW = Operation(
     "createWorkflow", "POST", _CATALOG, create_workflow._get_kwargs, {201: stored_workflow}, Settlement.CREATE
@@ -332,7 +458,7 @@ SEARCH_WORKFLOWS = Operation(
     "POST",
     _CATALOG + "/search",
     search_workflows._get_kwargs,
-    {200: WorkflowSearchResponse.from_dict},
+    {200: _search},
     _READ,
 )
 GET_WORKFLOW = Operation(
@@ -350,17 +476,19 @@ DISABLE_WORKFLOW = Operation(
     Settlement.UPDATE,
 )
 LIST_VERSIONS = Operation("listWorkflowVersions", "GET", _VERSIONS, _list_versions, {200: _page("versions")}, _READ)
-CREATE_AUDIT_EVENT = Operation("createAuditEvent", "POST", _EVENTS, create_audit_event._get_kwargs, _EVENT, _ONCE)
+CREATE_AUDIT_EVENT = Operation(
+    "createAuditEvent", "POST", _EVENTS, create_audit_event._get_kwargs, _EVENT, Settlement.LOOK
+)
 QUERY_AUDIT_EVENTS = Operation(
-    "queryAuditEvents", "GET", _EVENTS, query_audit_events._get_kwargs, {200: AuditEventsQueryResponse.from_dict}, _READ
+    "queryAuditEvents", "GET", _EVENTS, query_audit_events._get_kwargs, {200: _event_page}, _READ, depth=None
 )
 CREATE_AUDIT_EVENTS_BATCH = Operation(
     "createAuditEventsBatch",
     "POST",
     _EVENTS + "/batch",
     create_audit_events_batch._get_kwargs,
-    {201: BatchAuditEventResponse.from_dict},
-    _ONCE,
+    {201: _event_ids},
+    Settlement.LOOK,
 )
 CREATE_NOTIFICATION_AUDIT = Operation(
     "createNotificationAudit",
@@ -368,7 +496,7 @@ CREATE_NOTIFICATION_AUDIT = Operation(
     "/api/v1/audit/notifications",
     create_notification_audit._get_kwargs,
     _NOTIFICATION,
-    _ONCE,
+    Settlement.UNIQUE,
 )
 HEALTH_CHECK = Operation("healthCheck", "GET", "/health", health_check._get_kwargs, {200: _document}, _READ, _HEALTH)
 READINESS_CHECK = Operation(

@@ -15,7 +15,9 @@ from http import HTTPStatus
 from typing import Any, cast
 
 DEPTH_LIMIT = 100
-"""Levels of arrays and objects that are read and sent."""
+"""Levels of arrays and objects in a value that is sent."""
+READ_LIMIT = DEPTH_LIMIT + 10
+"""The same for an answer, so that the reply around a value that was sent can be read."""
 MESSAGE_LIMIT = 300
 """Characters of a foreign text that a message shows."""
 
@@ -104,22 +106,23 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
 
 
-def load_json(body: bytes) -> object:
+def load_json(body: bytes, limit: int | None = READ_LIMIT) -> object:
     """Decode JSON (RFC 8259: UTF-8, neither NaN nor Infinity); ValueError for whatever can't be decoded.
 
-    Also for what is nested so deeply that copying or pickling it would fail.
+    Also for what is nested deeper than `limit`: so deeply that copying or pickling it would fail.
     """
     text = body.removeprefix(b"\xef\xbb\xbf").decode()
     try:
         document: object = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if text.count("[") + text.count("{") > DEPTH_LIMIT and _deeper(document, DEPTH_LIMIT):
+    if limit is not None and text.count("[") + text.count("{") > limit and deeper(document, limit):
         raise ValueError("nested too deeply")
     return document
 
 
-def _deeper(document: object, limit: int) -> bool:
+def deeper(document: object, limit: int) -> bool:
+    """Whether a document has more levels of arrays and objects than `limit`."""
     level: list[object] = [document]
     for _ in range(limit + 1):
         inner: list[object] = []

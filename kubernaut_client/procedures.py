@@ -156,15 +156,15 @@ async def _get_once(identity: UUID, call: AsyncCall) -> StoredWorkflow:
     if not isinstance(second, KubernautError):
         return second
     known = time.monotonic() < call.session.drops_unknown_ids_until
-    healthy = await _healthy(call)
-    control = symptom(first) if known else await _control(call) if healthy else ""
+    well = await healthy(call)
+    control = symptom(first) if known else await _control(call) if well else ""
     symptoms = [symptom(first), symptom(second), control]
-    if settle.is_absent(healthy=healthy, symptoms=symptoms):
+    if settle.is_absent(healthy=well, symptoms=symptoms):
         call.session.drops_unknown_ids_until = time.monotonic() + settle.REMEMBER_DROPS
         third = await _again(request, call)
         if not isinstance(third, KubernautError):
             return third
-        if settle.is_absent(healthy=healthy, symptoms=[*symptoms, symptom(third)]):
+        if settle.is_absent(healthy=well, symptoms=[*symptoms, symptom(third)]):
             raise call.sign(_missing(identity, known), GET_WORKFLOW) from second
     raise call.sign(second, GET_WORKFLOW)
 
@@ -188,7 +188,8 @@ async def _control(call: AsyncCall) -> str:
     return ""
 
 
-async def _healthy(call: AsyncCall) -> bool:
+async def healthy(call: AsyncCall) -> bool:
+    """Whether the service says that it reaches its database; asked over a connection of its own."""
     try:
         members = await call.attempt(HEALTH_CHECK, HEALTH_CHECK.request(), alone=True)
     except KubernautError:

@@ -7,8 +7,13 @@ concluded from the text of an error: the resources ask, these functions decide. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+from kubernaut_datastorage.models import AuditEvent
+from kubernaut_datastorage.types import Unset
 
 from .errors import (
     APIError,
@@ -18,13 +23,19 @@ from .errors import (
     NotFoundError,
     Outcome,
     ResponseDecodeError,
+    ServiceUnavailableError,
+    ValidationError,
 )
+from .plan import same_json
+from .problems import Problem
 from .retry import lost, repeatable, symptom
 
 REMEMBER_DROPS = 60.0
 """Seconds for which it is remembered that this service drops the connection for unknown ids."""
 LOOKUP_SHARE = 0.1
-"""The share of a deadline that a create leaves for looking at what it did."""
+"""The share of a deadline that a write leaves for looking at what it did."""
+WITNESSES = 3
+"""Events of a batch that are looked for at most; it is one transaction, so they stand for all of it."""
 
 
 class CreateSeen(StrEnum):
@@ -149,3 +160,64 @@ def update_verdict(error: KubernautError, *, done: bool) -> UpdateVerdict:
     if done:
         return UpdateVerdict.RECOVERED
     return UpdateVerdict.REPEAT if symptom(error) else UpdateVerdict.RAISE
+
+
+def may_be_there(error: KubernautError) -> bool:
+    """Whether a write that failed so may have been carried out, so that it is looked for."""
+    return error.outcome in (Outcome.UNKNOWN, Outcome.APPLIED)
+
+
+def parent_in_doubt(error: KubernautError, payload: Mapping[str, Any]) -> bool:
+    """Whether a refused event was refused for its parent, which is what any failed look-up of it is answered with."""
+    if not isinstance(error, ValidationError) or "parent_event_id" not in payload:
+        return False
+    return "parent event does not exist" in (error.problem.detail or "").lower()
+
+
+def unavailable(error: KubernautError) -> ServiceUnavailableError:
+    """For a 400 about a parent that the service could not look for."""
+    problem = Problem(503, title="Service Unavailable", detail="the parent event could not be looked for")
+    headers, body = (error.headers, error.body) if isinstance(error, APIError) else ({}, b"")
+    return ServiceUnavailableError(
+        f"503 {problem.summary}; concluded by asking for its health",
+        problem=problem,
+        headers=headers,
+        body=body,
+        outcome=Outcome.REFUSED,
+        inferred=True,
+        evidence=("400: parent event does not exist", "the service doesn't say that it is healthy"),
+    )
+
+
+def conflict_is_ours(error: KubernautError, *, unknown_before: bool) -> bool:
+    """Whether a 409 of the service shows that an earlier attempt of the same call, whose answer was lost, arrived.
+
+    There is no route that reads a notification, so this can't be told from somebody else's with the same id.
+    """
+    return isinstance(error, ConflictError) and error.problem.is_document and unknown_before
+
+
+def witnesses(count: int) -> list[int]:
+    """Which events of a batch of that many are looked for: the first, the last, and one between them."""
+    return sorted({0, count // 2, count - 1})[:WITNESSES] if count else []
+
+
+def same_event(payload: Mapping[str, Any], event: AuditEvent, *, in_batch: bool) -> bool:
+    """Whether a stored event is the one that was sent (a checked request body).
+
+    By every member that was sent and comes back: `duration_ms` never does, and a batch doesn't store `version`. Times
+    are compared as instants, event data as JSON values, texts as they are; the service shows NULL as "".
+    """
+    ignored = {"duration_ms", "version"} if in_batch else {"duration_ms"}
+    return all(_same_member(name, payload[name], event) for name in payload.keys() - ignored)
+
+
+def _same_member(name: str, sent: Any, event: AuditEvent) -> bool:
+    stored: Any = getattr(event, name, None)
+    if name == "event_timestamp":
+        return bool(datetime.fromisoformat(sent) == stored)
+    if name == "parent_event_id":
+        return bool(str(sent).lower() == str(stored).lower())
+    if isinstance(stored, Unset) or stored is None:
+        return bool(sent == "")
+    return same_json(sent, stored)

@@ -7,26 +7,28 @@ what a bootstrap should do is decided in `plan`. The synchronous twin of this mo
 from __future__ import annotations
 
 import builtins
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from kubernaut_datastorage.models import RemediationWorkflow, StoredWorkflow
+from kubernaut_datastorage.models import DetectedLabels, RemediationWorkflow, StoredWorkflow, WorkflowSearchResponse
 
 from . import bootstrap, limits, procedures
 from .bootstrap import Progress
 from .errors import APIError, ConflictError, InvalidRequestError, KubernautError, error_for
 from .execute import AsyncCall, AsyncOptions
-from .operations import CREATE_WORKFLOW, DISABLE_WORKFLOW, LIST_WORKFLOWS, UPDATE_WORKFLOW
+from .operations import CREATE_WORKFLOW, DISABLE_WORKFLOW, LIST_WORKFLOWS, SEARCH_WORKFLOWS, UPDATE_WORKFLOW, Body
 from .plan import Difference, Plan, PlanRow, Wanted, check, compare, decide, version_key
 from .problems import one_line
 from .report import BootstrapReport, EnsureResult
 
 if TYPE_CHECKING:
     from kubernaut_datastorage.models.priority import Priority
+    from kubernaut_datastorage.models.search_priority import SearchPriority
+    from kubernaut_datastorage.models.severity import Severity
     from kubernaut_datastorage.models.workflow_status import WorkflowStatus
 
 Workflow = RemediationWorkflow | Mapping[str, Any]
@@ -113,6 +115,57 @@ class AsyncWorkflows:
         """
         name = limits.workflow_name(workflow_name)
         return await procedures.versions(name, self._options.call(timeout, deadline))
+
+    async def search(
+        self,
+        *,
+        signal_type: str,
+        severity: Severity,
+        component: str,
+        environment: str,
+        priority: SearchPriority,
+        custom_labels: Mapping[str, Sequence[str]] | None = None,
+        detected_labels: DetectedLabels | Mapping[str, Any] | None = None,
+        top_k: int = 10,
+        min_score: float = 0.0,
+        include_disabled: bool = False,
+        remediation_id: str | None = None,
+        timeout: float | None = None,
+        deadline: float | None = None,
+    ) -> WorkflowSearchResponse:
+        """The `top_k` (1 to 100) workflows that fit best, of those that match all five mandatory labels.
+
+        These compare exactly and with case; only a stored component `*` matches any. A workflow stored with environment
+        or priority `*` isn't found by others (and priority `*` can't be asked for). Only the row of a name that was
+        stored last is searched, and only if it is active; `include_disabled` also finds disabled, deprecated and
+        archived ones. `total_results` is the number of results returned, not of matches.
+
+        Scores lie around 0.5, not 1: `final_score` (and `confidence`, which is the same) is (5 + boost - penalty) / 10,
+        0.48 to 0.539 without custom labels, so a `min_score` above 0.54 finds nothing without them. Each value of
+        `custom_labels` that a workflow has under the same key adds 0.005, its `*` there 0.003, without a maximum. The
+        service leaves out of a key all but letters, digits, `_` and `-`. A value with a double quote, a backslash or a
+        control character is refused: the service puts it into JSON text as it is, and fails or looks for another.
+
+        The service writes an audit event about every search, with `remediation_id` (255 characters) as its correlation
+        id; a search whose answer is lost is repeated, and so leaves two.
+        """
+        body = limits.search(
+            {
+                "signal_type": signal_type,
+                "severity": severity,
+                "component": component,
+                "environment": environment,
+                "priority": priority,
+                "custom_labels": custom_labels,
+                "detected_labels": detected_labels,
+                "top_k": top_k,
+                "min_score": min_score,
+                "include_disabled": include_disabled,
+                "remediation_id": remediation_id,
+            }
+        )
+        call = self._options.call(timeout, deadline)
+        return await call.execute(SEARCH_WORKFLOWS, SEARCH_WORKFLOWS.request(body=Body(body)))
 
     async def update(
         self,

@@ -23,7 +23,12 @@ class Blocking:
         value = getattr(self._target, name)
         if inspect.ismethod(value):
             return self._blocking(value)
-        if type(value).__module__.startswith("kubernaut_client.") and name in ("workflows", "health"):
+        if type(value).__module__.startswith("kubernaut_client.") and name in (
+            "workflows",
+            "audit",
+            "notifications",
+            "health",
+        ):
             return Blocking(value, self._runner)
         return value
 

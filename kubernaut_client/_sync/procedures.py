@@ -157,15 +157,15 @@ def _get_once(identity: UUID, call: Call) -> StoredWorkflow:
     if not isinstance(second, KubernautError):
         return second
     known = time.monotonic() < call.session.drops_unknown_ids_until
-    healthy = _healthy(call)
-    control = symptom(first) if known else _control(call) if healthy else ""
+    well = healthy(call)
+    control = symptom(first) if known else _control(call) if well else ""
     symptoms = [symptom(first), symptom(second), control]
-    if settle.is_absent(healthy=healthy, symptoms=symptoms):
+    if settle.is_absent(healthy=well, symptoms=symptoms):
         call.session.drops_unknown_ids_until = time.monotonic() + settle.REMEMBER_DROPS
         third = _again(request, call)
         if not isinstance(third, KubernautError):
             return third
-        if settle.is_absent(healthy=healthy, symptoms=[*symptoms, symptom(third)]):
+        if settle.is_absent(healthy=well, symptoms=[*symptoms, symptom(third)]):
             raise call.sign(_missing(identity, known), GET_WORKFLOW) from second
     raise call.sign(second, GET_WORKFLOW)
 
@@ -189,7 +189,8 @@ def _control(call: Call) -> str:
     return ""
 
 
-def _healthy(call: Call) -> bool:
+def healthy(call: Call) -> bool:
+    """Whether the service says that it reaches its database; asked over a connection of its own."""
     try:
         members = call.attempt(HEALTH_CHECK, HEALTH_CHECK.request(), alone=True)
     except KubernautError:

@@ -1,6 +1,7 @@
 """How the answers of an operation are read: success, what can't be read, and what each says of the outcome."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,16 +13,23 @@ from kubernaut_client.http import Answer
 from kubernaut_client.models import UNSET
 from kubernaut_client.operations import (
     CREATE_AUDIT_EVENT,
+    CREATE_AUDIT_EVENTS_BATCH,
+    CREATE_NOTIFICATION_AUDIT,
     CREATE_WORKFLOW,
     GET_WORKFLOW,
     HEALTH_CHECK,
     LIST_VERSIONS,
     LIST_WORKFLOWS,
     OPERATIONS,
+    QUERY_AUDIT_EVENTS,
+    SEARCH_WORKFLOWS,
+    EventPage,
     Operation,
     Unread,
+    audit_event,
     stored_workflow,
 )
+from tests.audit_events import event
 from tests.workflows import workflow
 
 ROW: dict[str, Any] = {
@@ -218,9 +226,156 @@ def test_health_comes_as_text(media_type: str) -> None:
     assert HEALTH_CHECK.read(answer(200, {"status": "healthy"}, {"content-type": media_type})) == {"status": "healthy"}
 
 
-def test_a_202_has_a_shape_of_its_own() -> None:
-    queued = CREATE_AUDIT_EVENT.read(answer(202, {"status": "accepted", "message": "queued"}))
-    assert queued.to_dict() == {"status": "accepted", "message": "queued"}
+@pytest.mark.parametrize("body", [{"status": "accepted", "message": "queued"}, {}, {"event_id": None}])
+@pytest.mark.parametrize("operation", [CREATE_AUDIT_EVENT, CREATE_NOTIFICATION_AUDIT], ids=lambda row: row.name)
+def test_a_202_says_no_more_than_that(operation: Operation[Any], body: dict[str, Any]) -> None:
+    assert operation.read(answer(202, body)) is None
+    assert unreadable(operation, answer(202, b"{")).outcome is Outcome.APPLIED
+    assert unreadable(operation, answer(202, [])).outcome is Outcome.APPLIED
+    assert unreadable(operation, answer(202, body, {"content-type": "text/html"})).outcome is Outcome.UNKNOWN
+
+
+# Audit events --------------------------------------------------------------------------------------------------------
+
+CONSTANT: dict[str, Any] = {
+    "parent_event_date": None,
+    "duration_ms": 0,
+    "error_code": "",
+    "error_message": "",
+    "retention_days": 0,
+    "is_sensitive": False,
+}
+EVENT: dict[str, Any] = {
+    **event(),
+    **CONSTANT,
+    "event_id": "00000000-0000-4000-8000-000000000002",
+    "event_timestamp": "2026-01-31T12:00:00.20496Z",
+    "event_date": "2026-01-31",
+    "parent_event_id": None,
+    "resource_type": "Pod",
+    "resource_id": "p",
+    "actor_type": "service",
+    "actor_id": "workflow-service",
+    "namespace": "",
+    "cluster_name": "",
+    "severity": "info",
+}
+
+
+def test_an_event() -> None:
+    row = audit_event(EVENT)
+    assert str(row.event_id) == EVENT["event_id"]
+    assert row.event_timestamp == datetime(2026, 1, 31, 12, 0, 0, 204960, tzinfo=UTC)
+    assert (row.namespace, row.severity, row.event_data) == ("", "info", EVENT["event_data"])
+    assert row.parent_event_id is None
+    for name in CONSTANT:
+        assert getattr(row, name) is UNSET
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("duration_ms", 12), ("error_code", "E1"), ("retention_days", 90), ("is_sensitive", True)]
+)
+def test_what_a_newer_service_fills_is_kept(name: str, value: object) -> None:
+    assert getattr(audit_event({**EVENT, name: value}), name) == value
+
+
+def test_an_event_of_a_newer_service() -> None:
+    row = audit_event({**EVENT, "event_category": "security", "event_hash": "x", "severity": None})
+    assert (row.event_category, row.additional_properties, row.severity) == ("security", {"event_hash": "x"}, UNSET)
+
+
+def nested(depth: int) -> Any:
+    return {} if depth == 0 else {"a": nested(depth - 1)}
+
+
+BAD_EVENTS: dict[str, Any] = {
+    "null": None,
+    "list": [],
+    "text": "SECRET",
+    "no members": {},
+    "no id": {k: v for k, v in EVENT.items() if k != "event_id"},
+    "id that is none": {**EVENT, "event_id": "x"},
+    "null type": {**EVENT, "event_type": None},
+    "number for a text": {**EVENT, "resource_id": 1},
+    "event data of text": {**EVENT, "event_data": "SECRET"},
+    "no event data": {**EVENT, "event_data": None},
+    "time that is none": {**EVENT, "event_timestamp": "SECRET"},
+    "time without a zone": {**EVENT, "event_timestamp": "2026-01-31T12:00:00"},
+    "event data that is nested too deeply": {**EVENT, "event_data": nested(150)},
+}
+
+
+@pytest.mark.parametrize("name", BAD_EVENTS)
+def test_a_bad_event_spoils_no_other(name: str) -> None:
+    page = QUERY_AUDIT_EVENTS.read(answer(200, {"data": [EVENT, BAD_EVENTS[name], EVENT]}))
+    good, bad, other = page.rows
+    assert good.event is not None and other.event is not None and bad.event is None
+    assert bad.fault.startswith("event ") and bad.fault.isprintable()
+    assert "SECRET" not in bad.fault
+    if name == "event data of text":
+        assert EVENT["event_id"] in bad.fault
+        assert bad.time == good.time
+    assert page.more is None
+
+
+@pytest.mark.parametrize(
+    ("pagination", "more"),
+    [({"has_more": True}, True), ({"has_more": False}, False), ({}, None), (None, None), ({"has_more": 1}, None)],
+)
+def test_whether_more_follows(pagination: Any, more: bool | None) -> None:
+    assert QUERY_AUDIT_EVENTS.read(answer(200, {"data": None, "pagination": pagination})) == EventPage([], more)
+
+
+@pytest.mark.parametrize("body", [{}, [], {"data": {}}, {"data": "x"}, {"data": 1}])
+def test_a_page_that_is_none(body: Any) -> None:
+    assert unreadable(QUERY_AUDIT_EVENTS, answer(200, body)).outcome is Outcome.APPLIED
+
+
+@pytest.mark.parametrize("body", [{}, [], {"event_id": "x"}, {"event_id": None}, {"event_id": 1}])
+def test_a_stored_event_has_an_id(body: Any) -> None:
+    assert unreadable(CREATE_AUDIT_EVENT, answer(201, body)).outcome is Outcome.APPLIED
+
+
+def test_ids_of_a_batch() -> None:
+    ids = CREATE_AUDIT_EVENTS_BATCH.read(answer(201, {"event_ids": [EVENT["event_id"]], "message": "1"}))
+    assert list(map(str, ids)) == [EVENT["event_id"]]
+    bodies: list[Any] = [{}, {"event_ids": None}, {"event_ids": ["x"]}, {"event_ids": [None]}, []]
+    for body in bodies:
+        assert unreadable(CREATE_AUDIT_EVENTS_BATCH, answer(201, body)).outcome is Outcome.APPLIED
+
+
+RESULT: dict[str, Any] = {
+    "workflow_id": ROW["workflow_id"],
+    "title": "t",
+    "description": "d",
+    "signal_type": "s",
+    "confidence": 0.5,
+    "label_boost": 0,
+    "label_penalty": 0,
+    "final_score": 0.5,
+    "rank": 1,
+    "detected_labels": {},
+}
+FILTERS = {
+    "signal_type": "s",
+    "severity": "high",
+    "component": "c",
+    "environment": "e",
+    "priority": "P0",
+    "detected_labels": {},
+}
+
+
+def test_a_search() -> None:
+    found = SEARCH_WORKFLOWS.read(
+        answer(200, {"workflows": [{**RESULT, "container_image": None}], "total_results": 1, "filters": FILTERS})
+    )
+    assert [(row.final_score, row.rank, row.container_image) for row in found.workflows] == [(0.5, 1, UNSET)]
+    empty = SEARCH_WORKFLOWS.read(answer(200, {"workflows": None, "total_results": 0, "filters": FILTERS}))
+    assert empty.workflows == []
+    for bad in ({**RESULT, "final_score": "high"}, {**RESULT, "title": None}, {**RESULT, "confidence": True}, None):
+        body = {"workflows": [bad], "total_results": 1, "filters": FILTERS}
+        assert unreadable(SEARCH_WORKFLOWS, answer(200, body)).outcome is Outcome.APPLIED
 
 
 @pytest.mark.parametrize("status", [300, 302, 400, 404, 409, 500, 503, 199, 100, 0, 700])

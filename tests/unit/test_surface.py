@@ -10,9 +10,13 @@ import pytest
 
 import kubernaut_client
 from kubernaut_client import AsyncDataStorageClient, DataStorageClient, models
+from kubernaut_client._sync.audit import Audit
 from kubernaut_client._sync.health import Health
+from kubernaut_client._sync.notifications import Notifications
 from kubernaut_client._sync.workflows import Workflows
+from kubernaut_client.audit import AsyncAudit
 from kubernaut_client.health import AsyncHealth
+from kubernaut_client.notifications import AsyncNotifications
 from kubernaut_client.workflows import AsyncWorkflows
 
 SOURCE = Path(inspect.getfile(kubernaut_client))
@@ -20,16 +24,17 @@ NAMES = sorted(set(kubernaut_client.__all__) - {"__version__"})
 
 # Frozen: what callers import. Taking a name away, or renaming it, breaks them.
 PUBLIC = """
-    APIError AsyncDataStorageClient AuthenticationError BadRequestError BootstrapError BootstrapReport CallRecord
+    APIError AsyncDataStorageClient AuditReceipt AuthenticationError BadRequestError BatchResult BootstrapError
+    BootstrapReport CallRecord
     CatalogError ConfigurationError ConflictError ConnectError ConnectionDroppedError DataStorageClient DatabaseError
     Difference EnsureResult HealthStatus ImmutableFieldError InternalServerError InvalidRequestError KubernautError
-    NotFoundError Outcome PayloadTooLargeError PermissionDeniedError Plan PlanRow Problem RateLimitError ReportRow
-    RequestTimeoutError ResponseDecodeError RetryPolicy ServerError ServiceUnavailableError SpoolError TransportError
-    ValidationError
+    NotFoundError NotificationReceipt Outcome PayloadTooLargeError PermissionDeniedError Plan PlanRow Problem
+    RateLimitError ReportRow RequestTimeoutError ResponseDecodeError RetryPolicy ServerError ServiceUnavailableError
+    SpoolError TransportError ValidationError
 """.split()
 MODELS = """
-    UNSET AuditEvent AuditEventRequest DetectedLabels MandatoryLabels NotificationAudit RemediationWorkflow
-    StoredWorkflow Unset WorkflowSearchResponse WorkflowSearchResult
+    UNSET AuditEvent AuditEventRequest DetectedLabels MandatoryLabels NotificationAudit NotificationAuditResponse
+    RemediationWorkflow StoredWorkflow Unset WorkflowSearchResponse WorkflowSearchResult
 """.split()
 
 
@@ -113,6 +118,8 @@ def parameters(function: Any) -> list[tuple[str, Any, Any]]:
 PAIRS: list[tuple[type, type]] = [
     (DataStorageClient, AsyncDataStorageClient),
     (Workflows, AsyncWorkflows),
+    (Audit, AsyncAudit),
+    (Notifications, AsyncNotifications),
     (Health, AsyncHealth),
 ]
 METHODS = [
@@ -130,7 +137,7 @@ def test_both_colours_have_the_same_members(one: type, other: type) -> None:
 
 
 def test_there_are_methods_to_compare() -> None:
-    assert len(METHODS) > 15
+    assert len(METHODS) > 20
 
 
 @pytest.mark.parametrize(("one", "other", "name"), METHODS, ids=[f"{one.__name__}.{name}" for one, _, name in METHODS])
@@ -138,7 +145,7 @@ def test_both_colours_take_the_same(one: type, other: type, name: str) -> None:
     sync, asynchronous = getattr(one, name), getattr(other, name)
     assert parameters(sync) == parameters(asynchronous)
     assert not inspect.iscoroutinefunction(sync)
-    if name not in ("list", "with_options"):
+    if name not in ("list", "query", "with_options"):
         assert inspect.iscoroutinefunction(asynchronous)
 
 
@@ -159,9 +166,10 @@ def test_annotations_differ_in_colour_only(one: type, other: type, name: str) ->
 
 
 def test_every_method_of_a_resource_takes_both_limits() -> None:
-    for cls in (Workflows, AsyncWorkflows, Health, AsyncHealth):
+    resources = (Workflows, Audit, Notifications, Health, AsyncWorkflows, AsyncAudit, AsyncNotifications, AsyncHealth)
+    for cls in resources:
         for name, value in members(cls).items():
-            if not inspect.isfunction(value) or name == "wait_until_ready":
+            if not inspect.isfunction(value) or name in ("wait_until_ready", "wait_for"):
                 continue
             taken = inspect.signature(value).parameters
             for limit in ("timeout", "deadline"):
@@ -189,6 +197,10 @@ SIGNATURES = {
     "get": ["workflow_id"],
     "list": ["status", "environment", "priority", "component", "page_size"],
     "versions": ["workflow_name"],
+    "search": """
+        signal_type severity component environment priority custom_labels detected_labels top_k min_score
+        include_disabled remediation_id
+    """.split(),
     "update": ["workflow_id", "status", "disabled_by", "disabled_reason"],
     "disable": ["workflow_id", "reason", "updated_by"],
     "republish": ["workflow_id", "version", "content", "version_notes"],
@@ -204,7 +216,24 @@ def test_the_parameters_of_the_workflow_methods(name: str) -> None:
     taken = list(inspect.signature(getattr(Workflows, name)).parameters.values())[1:]
     assert [parameter.name for parameter in taken] == [*SIGNATURES[name], "timeout", "deadline"]
     positional = [p.name for p in taken if p.kind is not inspect.Parameter.KEYWORD_ONLY]
-    assert positional == ([] if name == "list" else SIGNATURES[name][:1])
+    assert positional == ([] if name in ("list", "search") else SIGNATURES[name][:1])
+
+
+FILTERS = "event_type event_category event_outcome severity correlation_id since until".split()
+AUDIT_SIGNATURES = {
+    "write": ["event", "timeout", "deadline"],
+    "write_batch": ["events", "timeout", "deadline"],
+    "query": [*FILTERS, "page_size", "timeout", "deadline"],
+    "wait_for": ["count", "timeout", *FILTERS],
+}
+
+
+@pytest.mark.parametrize("name", AUDIT_SIGNATURES)
+def test_the_parameters_of_the_audit_methods(name: str) -> None:
+    taken = list(inspect.signature(getattr(Audit, name)).parameters.values())[1:]
+    assert [parameter.name for parameter in taken] == AUDIT_SIGNATURES[name]
+    positional = [p.name for p in taken if p.kind is not inspect.Parameter.KEYWORD_ONLY]
+    assert positional == ([] if name == "query" else AUDIT_SIGNATURES[name][:1])
 
 
 # Docstrings ----------------------------------------------------------------------------------------------------------

@@ -40,6 +40,29 @@ WORKFLOW: Mapping[str, Any] = {
 STORED: Mapping[str, Any] = {**WORKFLOW, "workflow_id": IDENTITY, "is_latest_version": True}
 """The same, as the service shows a stored one."""
 
+EVENT: Mapping[str, Any] = {
+    "event_id": IDENTITY,
+    "event_timestamp": "2026-01-31T12:00:00.5Z",
+    "event_date": "2026-01-31",
+    "event_type": "workflow.started",
+    "version": "1.0",
+    "event_category": "workflow",
+    "event_action": "started",
+    "event_outcome": "success",
+    "correlation_id": "c",
+    "parent_event_id": None,
+    "resource_type": "r",
+    "resource_id": "r",
+    "namespace": "",
+    "cluster_name": "",
+    "severity": "info",
+    "duration_ms": 0,
+    "actor_id": "a",
+    "actor_type": "service",
+    "event_data": {"a": 1},
+}
+"""An audit event, as the service shows a stored one."""
+
 
 class Driver:
     """Makes clients of one colour, calls them and closes them; an async one lives on a loop in a thread of its own."""

@@ -32,17 +32,23 @@ from kubernaut_client import (
     ValidationError,
 )
 from kubernaut_client.operations import (
+    CREATE_AUDIT_EVENT,
+    CREATE_AUDIT_EVENTS_BATCH,
+    CREATE_NOTIFICATION_AUDIT,
     CREATE_WORKFLOW,
     DISABLE_WORKFLOW,
     GET_WORKFLOW,
     HEALTH_CHECK,
     LIST_VERSIONS,
     LIST_WORKFLOWS,
+    QUERY_AUDIT_EVENTS,
+    SEARCH_WORKFLOWS,
     UPDATE_WORKFLOW,
     Body,
     Operation,
     Unread,
 )
+from tests.audit_events import event, notification
 from tests.unit.wire.driver import IDENTITY, ONCE, WORKFLOW, Driver, create_request
 from tests.unit.wire.generator import SECRET, Generated, Generator
 from tests.unit.wire.server import Connection, WireServer
@@ -62,10 +68,23 @@ BARE: tuple[tuple[Operation[Any], Any], ...] = (
     (UPDATE_WORKFLOW, UPDATE_WORKFLOW.request(IDENTITY, body=Body({"status": "active"}))),
     (DISABLE_WORKFLOW, DISABLE_WORKFLOW.request(IDENTITY, body=Body({"reason": "x"}))),
     (HEALTH_CHECK, HEALTH_CHECK.request()),
+    (SEARCH_WORKFLOWS, SEARCH_WORKFLOWS.request(body=Body({}))),
+    (CREATE_AUDIT_EVENT, CREATE_AUDIT_EVENT.request(body=Body({}))),
+    (CREATE_AUDIT_EVENTS_BATCH, CREATE_AUDIT_EVENTS_BATCH.request(body=[Body({})])),
+    (QUERY_AUDIT_EVENTS, QUERY_AUDIT_EVENTS.request(limit=10)),
+    (CREATE_NOTIFICATION_AUDIT, CREATE_NOTIFICATION_AUDIT.request(body=Body({}))),
     (Unread.of(LIST_WORKFLOWS), LIST_WORKFLOWS.request()),
     (Unread.of(CREATE_WORKFLOW), create_request()),
 )
-WRITES = {CREATE_WORKFLOW.name, UPDATE_WORKFLOW.name, DISABLE_WORKFLOW.name}
+WRITES = {
+    "createWorkflow",
+    "updateWorkflow",
+    "disableWorkflow",
+    "createAuditEvent",
+    "createAuditEventsBatch",
+    "createNotificationAudit",
+}
+SEARCH: dict[str, Any] = {**WORKFLOW["labels"]}
 
 
 class Watch(logging.Handler):
@@ -241,8 +260,7 @@ class Mocked:
             if not self.answer.bad_location:
                 assert isinstance(error, APIError | ResponseDecodeError)
                 assert error.status == self.answer.status
-            (documented,) = operation.decoders
-            expected = self.answer.outcomes(documented, operation.media_types, write=operation.name in WRITES)
+            expected = self.answer.outcomes(operation.decoders, operation.media_types, write=operation.name in WRITES)
         assert error.outcome.value in expected
 
 
@@ -264,6 +282,11 @@ def methods(client: Any) -> tuple[Callable[[], Any], ...]:
         lambda: client.workflows.bootstrap([WORKFLOW]),
         client.health.check,
         client.health.ready,
+        lambda: client.workflows.search(**SEARCH),
+        lambda: client.audit.write(event(parent_event_id=IDENTITY)),
+        lambda: client.audit.write_batch([event() for _ in range(3)]),
+        client.audit.query,
+        lambda: client.notifications.create(notification()),
     )
 
 
@@ -423,8 +446,9 @@ class Wire:
             assert isinstance(error, TransportError)
             assert error.outcome.value == "unknown"
             return
-        (documented,) = operation.decoders
-        assert error.outcome.value in made.outcomes(documented, operation.media_types, write=operation.name in WRITES)
+        assert error.outcome.value in made.outcomes(
+            operation.decoders, operation.media_types, write=operation.name in WRITES
+        )
 
 
 @pytest.mark.slow

@@ -1,0 +1,61 @@
+"""Where a walk through the audit trail stands: what to ask for next, and which rows of a page are new. Pure.
+
+The service lists events newest first and takes an offset, but events that arrive while the walk goes on would shift
+everything behind it. So a walk goes by time: each page asks for what isn't newer than the last row had, and skips only
+the rows of that very microsecond that it has had. Events are never deleted, so what arrives in that microsecond can
+only make rows come again, and those are known by their id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from .limits import instant
+from .operations import EventPage, EventRow
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Begins at the newest row, or at `until`. What it keeps are the ids of one microsecond."""
+
+    limit: int
+    until: str | None = None
+    offset: int = 0
+    done: bool = False
+    stale: int = 0
+    """Pages in a row that brought nothing new."""
+    _time: datetime | None = None
+    _seen: set[UUID | str] = field(default_factory=set[UUID | str])
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the request for the next page."""
+        bound = {} if self.until is None else {"until": self.until}
+        return {**bound, "limit": self.limit, "offset": self.offset}
+
+    def take(self, page: EventPage) -> list[EventRow]:
+        """The rows of the next page that weren't on the one before; moves on."""
+        rows = page.rows
+        fresh = [row for row in rows if _key(row) not in self._seen]
+        self.stale = 0 if fresh or not rows else self.stale + 1
+        more = bool(fresh) if page.more is None else page.more
+        self.done = not (rows and more)
+        last = next((row.time for row in reversed(rows) if row.time is not None), None)
+        if last is None or (self._time is not None and last >= self._time):
+            self.offset += len(rows)
+            self._seen.update(map(_key, rows))
+        else:
+            self._move(last, rows)
+        return fresh
+
+    def _move(self, last: datetime, rows: Sequence[EventRow]) -> None:
+        start = next(place for place, row in enumerate(rows) if row.time == last)
+        self._time, self.until, self.offset = last, instant(last), len(rows) - start
+        self._seen = set(map(_key, rows[start:]))
+
+
+def _key(row: EventRow) -> UUID | str:
+    return row.event.event_id if row.event else row.fault

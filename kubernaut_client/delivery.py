@@ -1,0 +1,97 @@
+"""The procedures behind the writes to the audit trail: what is sent, what is looked for, and in which order.
+
+What an answer means is decided in `settle` and, for a batch, in `batches`. The synchronous twin of this module is
+generated from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from . import settle
+from .batches import Delivery, Payload, refusal
+from .errors import KubernautError, Outcome, ResponseDecodeError
+from .execute import AsyncCall
+from .operations import CREATE_AUDIT_EVENT, CREATE_AUDIT_EVENTS_BATCH, CREATE_NOTIFICATION_AUDIT, Body
+from .procedures import healthy
+from .receipts import AuditReceipt, BatchResult, Event, Notification, NotificationReceipt
+from .trail import find
+
+
+async def write(event: Event, payload: Payload, call: AsyncCall) -> AuditReceipt:
+    """Store one event, sent once; if it may have been stored nevertheless, look for it."""
+    request = CREATE_AUDIT_EVENT.request(body=Body(dict(payload)))
+    try:
+        event_id = await call.execute(CREATE_AUDIT_EVENT, request, spare=settle.LOOKUP_SHARE)
+    except KubernautError as error:
+        if settle.parent_in_doubt(error, payload) and not await healthy(call):
+            raise call.sign(settle.unavailable(error), CREATE_AUDIT_EVENT) from error
+        found = await find(payload, call, in_batch=False) if settle.may_be_there(error) else []
+        call.sign(error, CREATE_AUDIT_EVENT)
+        if not found:
+            raise
+        return AuditReceipt("stored", found[0].event_id, event, recovered=True)
+    return AuditReceipt("stored" if event_id else "queued", event_id, event)
+
+
+async def write_batch(delivery: Delivery, call: AsyncCall) -> BatchResult:
+    """Store a batch in one transaction; if an event in it is refused, the others in as few as it takes."""
+    pieces = delivery.pieces()
+    while indices := pieces.next():
+        try:
+            ids = await _send(delivery.of(indices), call)
+            delivery.settle(indices, ids, recovered=False)
+        except KubernautError as error:
+            why = refusal(error, len(indices))
+            if why is not None and pieces.refused(why):
+                delivery.reject(pieces.rejected)
+                continue
+            found = await _recovered(delivery, indices, call) if settle.may_be_there(error) else None
+            call.sign(error, CREATE_AUDIT_EVENTS_BATCH)
+            if found is None:
+                delivery.unfinished(error)
+                raise
+            delivery.settle(indices, found, recovered=True)
+        pieces.accepted()
+    return delivery.result()
+
+
+async def _send(payloads: Sequence[Payload], call: AsyncCall) -> list[UUID]:
+    request = CREATE_AUDIT_EVENTS_BATCH.request(body=[Body(dict(each)) for each in payloads])
+    ids = await call.execute(CREATE_AUDIT_EVENTS_BATCH, request, spare=settle.LOOKUP_SHARE)
+    if len(set(ids)) != len(payloads):
+        reason = f"201 with {len(set(ids))} ids for {len(payloads)} events"
+        raise call.sign(ResponseDecodeError(reason, status=201, outcome=Outcome.UNKNOWN), CREATE_AUDIT_EVENTS_BATCH)
+    return ids
+
+
+async def _recovered(delivery: Delivery, indices: Sequence[int], call: AsyncCall) -> list[UUID | None] | None:
+    """The ids of a batch that arrived although its answer was lost, as far as they were seen; None if it isn't there.
+
+    It is one transaction, so a few of its events stand for all. A copy of one that was stored before isn't taken for
+    it, as far as this call knows of it.
+    """
+    sent = delivery.of(indices)
+    counted = [*sent, *delivery.stored()]
+    ids: list[UUID | None] = [None] * len(sent)
+    for place in settle.witnesses(len(sent)):
+        copies = counted.count(sent[place])
+        found = await find(sent[place], call, in_batch=True)
+        if len(found) < copies:
+            return None
+        if copies == 1:
+            ids[place] = found[0].event_id
+    return ids
+
+
+async def notify(record: Notification, payload: Payload, call: AsyncCall) -> NotificationReceipt:
+    """Store one notification; its unique id makes it harmless to repeat a request whose answer was lost."""
+    request = CREATE_NOTIFICATION_AUDIT.request(body=Body(dict(payload)))
+    try:
+        row = await call.execute(CREATE_NOTIFICATION_AUDIT, request, again=settle.create_again)
+    except KubernautError as error:
+        if settle.conflict_is_ours(error, unknown_before=call.unknown_before(CREATE_NOTIFICATION_AUDIT)):
+            return NotificationReceipt("stored", None, record, recovered=True)
+        raise
+    return NotificationReceipt("stored" if row else "queued", row, record)

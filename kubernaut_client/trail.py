@@ -1,0 +1,67 @@
+"""Reading the audit trail: the pages of a walk, and looking for one event.
+
+Where a walk goes on is decided in `cursor`. The synchronous twin of this module is generated from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any
+
+from kubernaut_datastorage.models import AuditEvent
+
+from . import settle
+from .cursor import Cursor
+from .errors import KubernautError, Outcome, ResponseDecodeError
+from .execute import AsyncCall
+from .limits import PAGE_LIMIT
+from .operations import QUERY_AUDIT_EVENTS, EventRow
+from .procedures import raise_bad
+
+STALE_LIMIT = 10
+"""Pages in a row that may bring nothing new: what arrives in the microsecond of the last row pushes it onwards."""
+
+
+async def pages(
+    filters: Mapping[str, Any], new_call: Callable[[], AsyncCall]
+) -> AsyncIterator[tuple[AsyncCall, list[EventRow], bool]]:
+    """The pages of a walk, each with its call, without rows of pages before, and whether it is the last."""
+    members = dict(filters)
+    cursor = Cursor(members.pop("page_size", PAGE_LIMIT), members.pop("until", None))
+    while not cursor.done:
+        call = new_call()
+        request = QUERY_AUDIT_EVENTS.request(**members, **cursor.parameters())
+        page = await call.execute(QUERY_AUDIT_EVENTS, request)
+        rows = cursor.take(page)
+        if cursor.stale > STALE_LIMIT:
+            reason = f"{cursor.stale} pages in a row hold the same events; is it Data Storage that answers?"
+            raise call.sign(ResponseDecodeError(reason, status=200, outcome=Outcome.APPLIED), QUERY_AUDIT_EVENTS)
+        yield call, rows, cursor.done
+
+
+async def newest(filters: Mapping[str, Any], most: int, call: AsyncCall) -> list[AuditEvent]:
+    """The newest events that match, `most` at most; raises if one of them can't be read."""
+    found: list[AuditEvent] = []
+    bad: list[str] = []
+    async for _, rows, _ in pages({**filters, "page_size": min(most, PAGE_LIMIT)}, lambda: call):
+        found += [row.event for row in rows if row.event is not None]
+        bad += [row.fault for row in rows if row.event is None]
+        if len(found) >= most:
+            break
+    raise_bad(bad, QUERY_AUDIT_EVENTS, call)
+    return found[:most]
+
+
+async def find(payload: Mapping[str, Any], call: AsyncCall, *, in_batch: bool) -> list[AuditEvent]:
+    """The stored events that equal one that was sent (`settle.same_event`); none if looking fails."""
+    at = payload["event_timestamp"]
+    filters = {name: payload[name] for name in ("correlation_id", "event_type")}
+    found: list[AuditEvent] = []
+    try:
+        async for _, rows, _ in pages({**filters, "since": at, "until": at}, lambda: call):
+            found += [
+                row.event for row in rows if row.event and settle.same_event(payload, row.event, in_batch=in_batch)
+            ]
+    except KubernautError:
+        return []
+    return found

@@ -1,0 +1,118 @@
+"""The walk through the audit trail: no event missed that was there, none twice, whatever arrives meanwhile."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubernaut_client.cursor import Cursor
+from kubernaut_client.operations import EventPage, EventRow, audit_event
+from tests.unit.test_operations import EVENT
+
+BASE = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def row(microsecond: int, number: int, fault: str = "") -> EventRow:
+    """An event, or what a bad one is read as: without an event, `?` also without a time."""
+    moment = BASE + timedelta(microseconds=microsecond)
+    if fault:
+        return EventRow(None if fault == "?" else moment, None, f"event {number}: {fault}")
+    members = {**EVENT, "event_id": str(UUID(int=number)), "event_timestamp": moment.isoformat()}
+    return EventRow(moment, audit_event(members))
+
+
+def key(each: EventRow) -> Any:
+    return each.event.event_id if each.event else each.fault
+
+
+@dataclass
+class Trail:
+    """The service's query: newest first, then by id, both downwards; events are added and never taken away."""
+
+    rows: list[tuple[int, int, str]] = field(default_factory=list[tuple[int, int, str]])
+
+    def page(self, parameters: dict[str, Any], *, says: bool = True) -> EventPage:
+        until = parameters.get("until")
+        known = [
+            each
+            for each in sorted(self.rows, reverse=True)
+            if until is None or BASE + timedelta(microseconds=each[0]) <= datetime.fromisoformat(until)
+        ]
+        start, limit = parameters["offset"], parameters["limit"]
+        more = start + limit < len(known)
+        return EventPage([row(*each) for each in known[start : start + limit]], more if says else None)
+
+
+def walk(trail: Trail, limit: int, arrivals: list[list[tuple[int, int, str]]], *, says: bool = True) -> list[EventRow]:
+    cursor = Cursor(limit)
+    found: list[EventRow] = []
+    pages = 0
+    while not cursor.done:
+        pages += 1
+        assert pages < 1000
+        found += cursor.take(trail.page(cursor.parameters(), says=says))
+        trail.rows += arrivals.pop() if arrivals else []
+    return found
+
+
+FAULTS = st.sampled_from(["", "", "", "", "bad", "?"])
+
+
+@st.composite
+def trails(draw: st.DrawFn, faults: st.SearchStrategy[str] = FAULTS) -> tuple[Trail, list[list[tuple[int, int, str]]]]:
+    """Some events, many of them in the same microsecond, and what arrives after each page."""
+    numbers = iter(draw(st.permutations(range(1, 120))))
+    moment = st.integers(0, draw(st.integers(0, 6)))
+    rows = [(draw(moment), next(numbers), draw(faults)) for _ in range(draw(st.integers(0, 40)))]
+    arriving = st.integers(-2, 9)
+    arrivals = [
+        [(draw(arriving), next(numbers), "") for _ in range(draw(st.integers(0, 4)))]
+        for _ in range(draw(st.integers(0, 8)))
+    ]
+    return Trail(rows), arrivals
+
+
+@given(trails(), st.integers(1, 12))
+def test_none_is_missed_and_none_comes_twice(made: tuple[Trail, list[list[tuple[int, int, str]]]], limit: int) -> None:
+    trail, arrivals = made
+    before = {key(row(*each)) for each in trail.rows}
+    found = [key(each) for each in walk(trail, limit, arrivals)]
+    assert len(found) == len(set(found))
+    assert before <= set(found)
+
+
+@given(trails(st.just("")), st.integers(1, 12))
+def test_without_arrivals_the_order_is_that_of_the_service(
+    made: tuple[Trail, list[list[tuple[int, int, str]]]], limit: int
+) -> None:
+    trail, _ = made
+    for says in (True, False):
+        found = walk(trail, limit, [], says=says)
+        assert [key(each) for each in found] == [key(row(*each)) for each in sorted(trail.rows, reverse=True)]
+
+
+def test_a_microsecond_that_fills_pages() -> None:
+    trail = Trail([(5, number, "") for number in range(1, 36)] + [(4, 50, ""), (6, 51, "")])
+    assert len(walk(trail, 10, [[(5, 60 + n, "") for n in range(3)] for _ in range(3)])) >= 37
+
+
+def test_a_service_that_ignores_where_the_walk_stands_is_noticed() -> None:
+    cursor = Cursor(2)
+    page = EventPage([row(2, 2), row(1, 1)], True)
+    assert len(cursor.take(page)) == 2
+    for number in range(1, 5):
+        fresh = cursor.take(page)
+        assert len(fresh) == (1 if number == 1 else 0)
+    assert cursor.stale == 3
+    assert not cursor.done
+
+
+def test_what_is_kept_is_one_microsecond() -> None:
+    cursor = Cursor(100)
+    trail = Trail([(n, n + 1, "") for n in range(5000)])
+    while not cursor.done:
+        cursor.take(trail.page(cursor.parameters()))
+        assert len(cursor._seen) == 1  # pyright: ignore[reportPrivateUsage]
