@@ -166,6 +166,23 @@ def test_a_deadline_leaves_time_to_look(driver: Driver, serve: Serve) -> None:
     assert receipt.recovered
 
 
+def test_waiting_tells_what_was_seen_last(driver: Driver, serve: Serve) -> None:
+    """The first question is answered, all others stall: that the time was up for those says nothing."""
+
+    def script(connection: Connection) -> None:
+        while connection.request() is not None:
+            if len(server.requests) > 1:
+                connection.stall()
+                return
+            connection.send(answer(200, b'{"data": [], "pagination": {"has_more": false}}'))
+
+    server = serve(script)
+    client = driver.client(server.url)
+    error = driver.error(lambda: client.audit.wait_for(timeout=0.3, event_type="x"))
+    assert isinstance(error, RequestTimeoutError)
+    assert "0 of 1 events within 0.3 s; what else there is can't be said" in str(error)
+
+
 def test_event_data_and_tokens_stay_out_of_errors(driver: Driver, serve: Serve) -> None:
     service = Service("garbage", after=False)
     client = driver.client(serve(service).url, token="TOKEN")
