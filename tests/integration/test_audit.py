@@ -124,7 +124,7 @@ def test_other_ways_to_lose_an_answer(client: Any, emulator: Emulator, kind: str
 
 def test_a_commit_that_comes_late_is_not_claimed(client: Any, emulator: Emulator) -> None:
     """Absence proves nothing while the service may still be at it."""
-    emulator.fault("createAuditEvent", hold=1.0)
+    emulator.fault("createAuditEvent", hold=2.0)
     given = event()
     with pytest.raises(RequestTimeoutError) as caught:
         client.audit.write(given, timeout=0.3)
