@@ -202,7 +202,7 @@ class Session(_Base):
             body, cause = _decoded(response, chunks, cause)
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
             whole = cause is None and not alone
-            return Answer(response.status_code, dict(response.headers), body, cause is None, kept)
+            return Answer(response.status_code, dict(response.headers.items()), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
@@ -315,7 +315,7 @@ class AsyncSession(_Base):
             body, cause = _decoded(response, chunks, cause)
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
             whole = cause is None and not alone
-            return Answer(response.status_code, dict(response.headers), body, cause is None, kept)
+            return Answer(response.status_code, dict(response.headers.items()), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
@@ -398,8 +398,8 @@ def _raised_by_hook(error: httpx.HTTPStatusError) -> Answer:
     try:
         body = response.content
     except httpx.ResponseNotRead:
-        return Answer(response.status_code, dict(response.headers), b"", complete=False)
-    return Answer(response.status_code, dict(response.headers), body)
+        return Answer(response.status_code, dict(response.headers.items()), b"", complete=False)
+    return Answer(response.status_code, dict(response.headers.items()), body)
 
 
 def _transport_error(
