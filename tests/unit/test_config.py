@@ -587,6 +587,7 @@ PROXIES: list[tuple[dict[str, str], str, str | None]] = [
     ({"HTTPS_PROXY": "http://p:1"}, "https://ds.example", "http://p:1"),
     ({"ALL_PROXY": "http://p:1"}, "http://ds.example", "http://p:1"),
     ({"ALL_PROXY": "http://p:1", "http_proxy": "http://p:2"}, "http://ds.example", "http://p:2"),
+    ({"ALL_PROXY": "socks5://p"}, "https://ds.example", "socks5://p"),
     ({"http_proxy": "p:1"}, "http://ds.example", "http://p:1"),
     ({"http_proxy": ""}, "http://ds.example", None),
     ({"http_proxy": "http://p:1", "no_proxy": "ds.example"}, "http://ds.example", None),
