@@ -17,23 +17,6 @@ from kubernaut_client import AsyncDataStorageClient, ConfigurationError, DataSto
 from kubernaut_client.config import TokenSource, WatchedFile, base_url, headers, is_loopback, proxy_for, user_agent
 
 CLIENTS: tuple[Any, ...] = (DataStorageClient, AsyncDataStorageClient)
-VARIABLES = (
-    "KUBERNAUT_DATASTORAGE_URL",
-    "DATA_STORAGE_URL",
-    "KUBERNAUT_TOKEN",
-    "KUBERNAUT_TOKEN_FILE",
-    "KUBERNAUT_CA_FILE",
-    "KUBERNAUT_CLIENT_CERT",
-    "KUBERNAUT_CLIENT_KEY",
-    *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
-    *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
-)
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
 
 
 def refused(call: Callable[[], object]) -> str:

@@ -6,22 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kubernaut_client import config as clients
 from kubernaut_client.cli.config import without_password
 from tests.unit.cli.tools import call
-
-VARIABLES = (
-    *clients.URL_VARIABLES,
-    *("KUBERNAUT_TOKEN", "KUBERNAUT_TOKEN_FILE", "KUBERNAUT_CA_FILE", "KUBERNAUT_CLIENT_CERT", "KUBERNAUT_CLIENT_KEY"),
-    *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
-    *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
-)
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
 
 
 def test_everything_by_options(tmp_path: Path) -> None:
