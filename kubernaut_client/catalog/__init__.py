@@ -11,8 +11,8 @@ except ImportError as _error:
 from kubernaut_client.catalog.base import CatalogChange, changes_since
 from kubernaut_client.catalog.exports import ExportReport, export, payload
 from kubernaut_client.catalog.loading import Catalog, CatalogEntry, load
+from kubernaut_client.catalog.text import CatalogProblem, Source
 from kubernaut_client.catalog.versions import with_version
-from kubernaut_client.catalog.yamltext import CatalogProblem, Source
 
 __all__ = [
     "Catalog",

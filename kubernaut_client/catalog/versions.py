@@ -14,7 +14,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from kubernaut_client import limits
-from kubernaut_client.catalog.yamltext import is_schema
+from kubernaut_client.catalog.text import is_schema
 from kubernaut_client.errors import CatalogError
 
 _STRING = "tag:yaml.org,2002:str"
