@@ -267,7 +267,7 @@ def test_two_loops_in_two_threads(serve: Serve) -> None:
 
 def test_many_at_once_get_their_own_answers(driver: Driver, serve: Serve) -> None:
     server = serve(keep_alive(echo))
-    client = driver.client(server.url)
+    client = driver.client(server.url, timeout=60)
     names = [f"name-{number}" for number in range(300)]
     calls = [driver.start(lambda name=name: client.workflows.versions(name)) for name in names]  # type: ignore[misc]
     assert [call.result(60)[0].workflow_name for call in calls] == names
