@@ -208,7 +208,10 @@ print("shell: ended with", os.waitstatus_to_exitcode(status), flush=True)
     def expect(self, text: str) -> None:
         """Wait until the screen shows a text, after what was expected before."""
         while text not in self._seen:
-            assert select.select([self._master], [], [], PATIENCE)[0], f"{text!r} isn't in {self._seen!r}"
+            if not select.select([self._master], [], [], PATIENCE)[0]:
+                self._process.kill()
+                self._process.wait(PATIENCE)
+                raise AssertionError(f"{text!r} isn't in {self._seen!r}")
             self._seen += os.read(self._master, 4096).decode()
         self._seen = self._seen.partition(text)[2]
 
@@ -218,13 +221,15 @@ print("shell: ended with", os.waitstatus_to_exitcode(status), flush=True)
 
 
 ON_TERMINAL = """
+import signal
+# Waited for below: an interrupt that came just before a read would only be seen after it.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 print("name?", flush=True)
 print("hello", input(), flush=True)
 print("hello again", input(), flush=True)
-try:
-    input()
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
+signal.sigwait({signal.SIGINT})
+print("interrupted", flush=True)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 # A second interrupt, or a terminal that isn't ours any more, would end this with another code.
 print("read", input(), flush=True)
 raise SystemExit(5)

@@ -113,11 +113,14 @@ def test_killed_and_run_again(emulator: Emulator, tmp_path: Path, seed: int) -> 
 
 def test_interrupted_and_run_again(emulator: Emulator, tmp_path: Path) -> None:
     """Ctrl-C: what was stored has been told to `progress` before KeyboardInterrupt comes through."""
+    # Slow enough that the signal comes before the end.
+    emulator.fault("createWorkflow", delay=0.2, count=None)
     with applier(emulator, written(tmp_path, NAMES, VERSIONS)) as process:
         go(process)
         told = [next(lines(process)) for _ in range(5)]
         process.send_signal(signal.SIGINT)
         told += list(lines(process))
+    emulator.clear_faults()
     assert told.pop() == "interrupted\n"
     created = {tuple(line.split()[1:]) for line in told if line.startswith("created ")}
     # What had no answer after a second is told as failed, outcome unknown.
