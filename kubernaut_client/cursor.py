@@ -56,7 +56,7 @@ class Cursor:
         self._time, self.until, self.offset = last, instant(last), len(rows) - start
         # Of a bad row it may not be known in which microsecond it is; there are few, and the walk reports them anyway.
         bad = {key for key in self._seen.union(map(_key, rows)) if isinstance(key, str)}
-        self._seen = bad.union(map(_key, rows[start:]))
+        self._seen = {*bad, *map(_key, rows[start:])}
 
 
 def _key(row: EventRow) -> UUID | str:
