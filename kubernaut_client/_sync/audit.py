@@ -53,8 +53,8 @@ class Audit:
         `actor_type` 50, `resource_type` 100, `namespace` 253, `actor_id`, `resource_id` and `cluster_name` 255; no NUL
         anywhere; `duration_ms` 32 bits. Beyond these the service would answer `queued` and never store the event.
         `event_data` is a mapping of JSON values; the service reads its numbers as 64-bit floating point, so 1.0 comes
-        back as 1, and integers beyond 2^53 are refused. `event_timestamp` needs a time zone, is sent in UTC with its
-        microseconds, and must lie between 7 days before and 5 minutes after the service's clock, else
+        back as 1, and integers beyond 2^53 are refused. `event_timestamp` is required and needs a time zone; it is sent
+        in UTC with its microseconds, and must lie between 7 days before and 5 minutes after the service's clock, else
         `ValidationError`.
 
         An event is sent once: the service has no key by which it could know it again. If the answer is lost, or can't
@@ -82,6 +82,7 @@ class Audit:
         Raises when a request as a whole failed: then the error's `receipts` say what became of each event by then,
         None where that isn't known. If the answer was lost, up to three events are looked for, as `write` does; all of
         them found, the batch is `recovered`, and only those three have ids. No event is ever sent twice after that.
+        `ResponseDecodeError`, with outcome UNKNOWN, also for a 201 with another number of ids than events.
         """
         batch = Delivery.check(events)
         return delivery.write_batch(batch, self._options.call(timeout, deadline))

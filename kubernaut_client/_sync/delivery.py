@@ -41,8 +41,8 @@ def write_batch(delivery: Delivery, call: Call) -> BatchResult:
     pieces = delivery.pieces()
     while indices := pieces.next():
         try:
-            ids = _send(delivery.of(indices), call)
-            delivery.settle(indices, ids, recovered=False)
+            ids: Sequence[UUID | None] = _send(delivery.of(indices), call)
+            recovered = False
         except KubernautError as error:
             why = refusal(error, len(indices))
             if why is not None and pieces.refused(why):
@@ -53,18 +53,23 @@ def write_batch(delivery: Delivery, call: Call) -> BatchResult:
             if found is None:
                 delivery.unfinished(error)
                 raise
-            delivery.settle(indices, found, recovered=True)
+            ids, recovered = found, True
+        if len(ids) != len(indices):
+            # Then it isn't known to be one transaction, and a few of the events wouldn't stand for the others.
+            reason = f"201 with {len(ids)} ids for {len(indices)} events"
+            failure = ResponseDecodeError(reason, status=201, outcome=Outcome.UNKNOWN)
+            delivery.unfinished(failure)
+            raise call.sign(failure, CREATE_AUDIT_EVENTS_BATCH)
+        delivery.settle(indices, ids, recovered=recovered)
         pieces.accepted()
     return delivery.result()
 
 
 def _send(payloads: Sequence[Payload], call: Call) -> list[UUID]:
+    """The ids that the service gave the events; one that comes twice is one."""
     request = CREATE_AUDIT_EVENTS_BATCH.request(body=[Body(dict(each)) for each in payloads])
     ids = call.execute(CREATE_AUDIT_EVENTS_BATCH, request, spare=settle.LOOKUP_SHARE)
-    if len(set(ids)) != len(payloads):
-        reason = f"201 with {len(set(ids))} ids for {len(payloads)} events"
-        raise call.sign(ResponseDecodeError(reason, status=201, outcome=Outcome.UNKNOWN), CREATE_AUDIT_EVENTS_BATCH)
-    return ids
+    return list(dict.fromkeys(ids))
 
 
 def _recovered(delivery: Delivery, indices: Sequence[int], call: Call) -> list[UUID | None] | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from math import log2
+from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -124,7 +125,7 @@ def test_other_ways_to_lose_an_answer(client: Any, emulator: Emulator, kind: str
 
 def test_a_commit_that_comes_late_is_not_claimed(client: Any, emulator: Emulator) -> None:
     """Absence proves nothing while the service may still be at it."""
-    emulator.fault("createAuditEvent", hold=1.0)
+    emulator.fault("createAuditEvent", hold=2.0)
     given = event()
     with pytest.raises(RequestTimeoutError) as caught:
         client.audit.write(given, timeout=0.3)
@@ -258,6 +259,45 @@ def test_ten_thousand_events_with_one_in_a_hundred_bad(emulator: Emulator) -> No
         assert "too old" in str(result[number].reason) or "in the future" in str(result[number].reason)
 
 
+REFUSED_HERE: list[dict[str, Any]] = [
+    {"severity": "x" * 21},
+    {"version": "1" * 11},
+    {"event_data": {"text": "a\0b"}},
+    {"event_data": {"number": 2**53 + 1}},
+    {"event_timestamp": datetime(2026, 1, 31, 12)},  # noqa: DTZ001 - names no instant
+    {"correlation_id": ""},
+    {"event_outcome": "sucess"},
+]
+
+
+@pytest.mark.parametrize("offset", [timedelta(), timedelta(hours=-3), timedelta(days=2)], ids=str)
+def test_ten_thousand_events_with_poison_of_every_kind(emulator: Emulator, offset: timedelta) -> None:
+    """At random places, on a service whose clock is right or not: by it, it says of one at a time that it is bad."""
+    seed = Random().randrange(10**9)
+    random = Random(seed)
+    events = [event(event_data={"number": number}) for number in range(10_000)]
+    now = datetime.now(UTC) + offset
+    here, there = set[int](), set[int]()
+    for number, each in enumerate(events):
+        each["event_timestamp"] = now - timedelta(minutes=1, microseconds=number)
+        if random.random() < 0.01:
+            if random.random() < 0.3:
+                each.update(random.choice(REFUSED_HERE))
+                here.add(number)
+            else:
+                off = random.choice([timedelta(days=-7, seconds=-5), timedelta(days=-40), timedelta(minutes=6)])
+                each["event_timestamp"] = now + off * random.choice([1, 1, 1.5])
+                there.add(number)
+    with emulator.clock(offset), opened("sync", emulator.url, timeout=60, retry=RetryPolicy(deadline=100)) as client:
+        result = client.audit.write_batch(events)
+    is_settled(result, here | there, emulator)
+    requests, times = sent(emulator)
+    assert requests <= 2 * len(there) + 1, seed
+    assert times <= 2 * len(events), seed
+    for number in there:
+        assert "timestamp" in str(result[number].reason), seed
+
+
 @pytest.mark.parametrize(("count", "every"), [(1, 1), (2, 1), (2, 2), (3, 3), (10, 3), (100, 100), (100, 2), (40, 1)])
 def test_budgets(client: Any, emulator: Emulator, count: int, every: int) -> None:
     events, bad = poisoned(count, every)
@@ -279,6 +319,19 @@ def test_events_that_are_not_named(client: Any, emulator: Emulator, bad: set[int
     is_settled(result, bad, emulator)
     assert {receipt.reason for receipt in result.rejected} == ({DECODER["detail"]} if bad else set())
     assert len(emulator.writes) <= (2 + 2 * log2(100)) * max(len(bad), 1)
+
+
+@pytest.mark.parametrize("place", [0, 4999, 9_999])
+def test_one_of_ten_thousand_that_is_not_named(emulator: Emulator, place: int) -> None:
+    when = {"members": {"event_action": "poison"}}
+    emulator.fault("createAuditEventsBatch", count=None, when=when, status=400, body=DECODER)
+    events = [event(event_data={"number": number}) for number in range(10_000)]
+    events[place]["event_action"] = "poison"
+    with opened("sync", emulator.url, timeout=60, retry=RetryPolicy(deadline=100)) as client:
+        result = client.audit.write_batch(events)
+    is_settled(result, {place}, emulator)
+    assert result[place].reason == DECODER["detail"]
+    assert len(emulator.writes) <= 2 + 2 * log2(10_000)
 
 
 def test_a_refusal_that_is_about_no_event(client: Any, emulator: Emulator) -> None:

@@ -18,6 +18,7 @@ from tests.unit.wire.server import Connection, Received, answer
 from tests.unit.wire.test_outcomes import ENDINGS
 
 THREE = RetryPolicy(attempts=3, wait_initial=0, jitter=0)
+MANY = RetryPolicy(attempts=20, wait_initial=0, jitter=0)
 SHOWN = {
     "resource_type": "r",
     "resource_id": "r",
@@ -113,6 +114,17 @@ def outcome(driver: Driver, client: Any, route: str) -> Any:
         return error
 
 
+def options(route: str, name: str) -> dict[str, Any]:
+    """Of a client that meets an ending. Silence ends by the limit of an attempt, which holds for good answers, too.
+
+    On a loaded machine one of those may come too late. A look is then repeated; a notification would be sent again, and
+    that is what is counted, so it gets more time.
+    """
+    if name != "silence":
+        return {"timeout": 10, "retry": THREE}
+    return {"timeout": 2 if route == "notify" else 0.3, "retry": MANY}
+
+
 def stored(service: Service, route: str) -> int:
     return len(service.notifications if route == "notify" else service.events)
 
@@ -124,7 +136,7 @@ EXPECTED = {"write": 1, "batch": 2, "notify": 1}
 @pytest.mark.parametrize("route", EXPECTED)
 def test_lost_after_it_was_stored(route: str, name: str, driver: Driver, serve: Serve) -> None:
     service = Service(name, after=True)
-    client = driver.client(serve(service).url, retry=THREE, timeout=0.3 if name == "silence" else 10)
+    client = driver.client(serve(service).url, **options(route, name))
     result = outcome(driver, client, route)
     assert not isinstance(result, KubernautError), result
     receipts = result if route == "batch" else [result]
@@ -137,7 +149,7 @@ def test_lost_after_it_was_stored(route: str, name: str, driver: Driver, serve: 
 @pytest.mark.parametrize("route", EXPECTED)
 def test_lost_before_it_was_stored(route: str, name: str, driver: Driver, serve: Serve) -> None:
     service = Service(name, after=False)
-    client = driver.client(serve(service).url, retry=THREE, timeout=0.3 if name == "silence" else 10)
+    client = driver.client(serve(service).url, **options(route, name))
     result = outcome(driver, client, route)
     if route == "notify":
         assert (result.status, result.recovered) == ("stored", False)
@@ -146,7 +158,10 @@ def test_lost_before_it_was_stored(route: str, name: str, driver: Driver, serve:
     assert isinstance(result, RequestTimeoutError if name == "silence" else ConnectionDroppedError)
     assert result.outcome is Outcome.UNKNOWN
     assert (stored(service, route), service.writes) == (0, 1)
-    assert [attempt.operation for attempt in result.history][1:] == ["queryAuditEvents"]
+    looks = result.history[1:]
+    assert {look.operation for look in looks} == {"queryAuditEvents"}
+    assert [look.status for look in looks if look.error != "RequestTimeoutError"] == [200]
+    assert len(looks) == 1 or name == "silence"
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -162,7 +177,7 @@ def test_a_deadline_leaves_time_to_look(driver: Driver, serve: Serve) -> None:
     """A write that stalls until the deadline is looked for within the share of it that is kept for that."""
     service = Service("silence", after=True)
     client = driver.client(serve(service).url, retry=THREE, timeout=20)
-    receipt = driver.run(lambda: client.audit.write(event(), deadline=2))
+    receipt = driver.run(lambda: client.audit.write(event(), deadline=4))
     assert receipt.recovered
 
 
@@ -178,9 +193,9 @@ def test_waiting_tells_what_was_seen_last(driver: Driver, serve: Serve) -> None:
 
     server = serve(script)
     client = driver.client(server.url)
-    error = driver.error(lambda: client.audit.wait_for(timeout=0.3, event_type="x"))
+    error = driver.error(lambda: client.audit.wait_for(timeout=1, event_type="x"))
     assert isinstance(error, RequestTimeoutError)
-    assert "0 of 1 events within 0.3 s; what else there is can't be said" in str(error)
+    assert "0 of 1 events within 1 s; what else there is can't be said" in str(error)
 
 
 def test_event_data_and_tokens_stay_out_of_errors(driver: Driver, serve: Serve) -> None:
