@@ -138,27 +138,32 @@ def _document(settings: Settings, walk: _Walk) -> Result:
 
 
 def _show(output: Output, walk: _Walk, data: bool) -> None:
+    failures: list[Exception] = []
     with walk.settings.client() as client:
-        failure: Exception | None = None
-        events = walk.events(client)
-        try:
-            first = next(events, None)
-            if first is None:
-                output.note("no event matches" if any(walk.filters.values()) else "the audit trail is empty")
-            elif data:
-                _blocks(output, chain([first], events))
-            else:
-                _table(output, chain([first], events))
-        except Exception as error:  # noqa: BLE001 - raised again behind what is to be said of the events
-            failure = error
+        events = _readable(walk.events(client), failures)
+        first = next(events, None)
+        if first is not None:
+            (_blocks if data else _table)(output, chain([first], events))
+        elif not failures:
+            output.note("no event matches" if any(walk.filters.values()) else "the audit trail is empty")
     for fault in walk.unreadable[:_TOLD]:
         output.warning(fault)
     if len(walk.unreadable) > _TOLD:
         output.warning(f"and {len(walk.unreadable) - _TOLD} more that can't be read")
     if walk.more:
         output.note(f"there are more than these {walk.limit}: see --limit and --all")
-    if failure is not None:
-        raise failure
+    if failures:
+        raise failures[0]
+
+
+def _readable(events: Iterator[AuditEvent], failures: list[Exception]) -> Iterator[AuditEvent]:
+    """The events that can be had: what ends them too early is told after them."""
+    from kubernaut_client import KubernautError
+
+    try:
+        yield from events
+    except KubernautError as error:
+        failures.append(error)
 
 
 def _table(output: Output, events: Iterable[AuditEvent]) -> None:
@@ -192,8 +197,8 @@ def _blocks(output: Output, events: Iterable[AuditEvent]) -> None:
             output.line("  ", line)
         if count % _SAMPLE == 0:
             output.flush()
-            if output.reader_is_gone():
-                return
+        if output.given_up:
+            return
 
 
 def _members(event: AuditEvent) -> dict[str, Any]:

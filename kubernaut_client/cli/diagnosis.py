@@ -41,10 +41,14 @@ class Check:
 class Probe:
     """What a health route said in its own words; None where it said nothing that can be used."""
 
-    kind: Kind
+    answer: Answer
     status: str | None
     reason: str | None = None
     error: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        return self.answer.kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +89,8 @@ class Seen:
     @property
     def answers(self) -> list[Answer]:
         """Those that came to an answer."""
-        asked = (self.live, self.rows, self.row, self.versions, self.events, self.metrics)
+        probes = [each.answer for each in (self.health, self.ready) if each is not None]
+        asked = (self.live, self.rows, *probes, self.row, self.versions, self.events, self.metrics)
         return [each for each in asked if each is not None and each.status is not None]
 
     @property
@@ -95,6 +100,12 @@ class Seen:
         return _alive(self.live) or (
             rows is not None and (_has(rows, "workflows") or (rows.problem is not None and rows.kind != "denied"))
         )
+
+    @property
+    def stranger(self) -> Literal["proxy", "token", "service"]:
+        """Which check tells why it isn't Data Storage that answers."""
+        kinds = {each.kind for each in (self.live, self.rows) if each is not None}
+        return "proxy" if self.live.status == 407 else "token" if "denied" in kinds else "service"
 
     @property
     def database_is_down(self) -> bool:
@@ -205,9 +216,9 @@ def _service(seen: Seen) -> Check:
         if not _alive(live):
             words += f" Its health routes aren't at this address: {live.words}."
         return Check(id="service", verdict="ok", seen=words)
-    if live.status == 407:
+    if seen.stranger == "proxy":
         return _because("service", "A proxy answers in its place", "proxy")
-    if live.kind == "denied":
+    if seen.stranger == "token":
         return _because("service", "Who is behind can't be told", "token")
     return _not_ours(seen, live)
 
@@ -231,11 +242,11 @@ def _not_ours(seen: Seen, live: Answer) -> Check:
     elif live.status == 400 and b"HTTPS" in live.body:
         meaning = "The port speaks TLS, and was asked without."
         advice = f"Use https: --url https{seen.url.removeprefix('http')}."
-    elif live.kind == "foreign" and live.status in (404, 405):
-        meaning = (
-            f"The path {path} in --url leads nowhere there." if path else "Another server answers at this address."
-        )
+    elif live.kind == "foreign" and live.status in (404, 405) and path:
+        meaning = f"The path {path} in --url leads nowhere there."
         advice = "Give --url without /api/v1: just the host, and a path only if an ingress has one for the service."
+    elif live.kind == "foreign" and live.status in (404, 405):
+        meaning, advice = "It is another server that answers.", "Check the host and the port in --url."
     else:
         meaning = "Something answers, but not as Data Storage does."
         advice = "Check the host and the port in --url."
@@ -249,6 +260,8 @@ def _token(seen: Seen) -> Check:
     if seen.live.status is None:
         return _because("token", "Nobody answers", "connection")
     denied = next((each for each in seen.answers if each.kind == "denied"), None)
+    if denied is not None and not seen.is_data_storage and seen.stranger == "proxy":
+        return _foreign("token", seen)
     if denied is None and seen.written is not None and seen.written.effect == "denied":
         return Check(
             id="token",
@@ -604,8 +617,7 @@ def _because(name: str, words: str, cause: str) -> Check:
 
 
 def _foreign(name: str, seen: Seen) -> Check:
-    cause = "proxy" if seen.live.status == 407 else "token" if seen.live.kind == "denied" else "service"
-    return _because(name, "It isn't known to be Data Storage that answers", cause)
+    return _because(name, "It isn't known to be Data Storage that answers", seen.stranger)
 
 
 def _blocked(name: str, seen: Seen) -> Check | None:

@@ -7,8 +7,6 @@ its `raw` gives headers and bodies as they came.
 from __future__ import annotations
 
 import re
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -21,7 +19,6 @@ from uuid import uuid4
 import click
 
 from .command import Result, command
-from .config import proxy_for, token_source, without_password
 from .diagnosis import Check, Effect, Probe, Seen, Verdict, Written, diagnose
 from .exits import Facts
 from .failures import CommandFailed, in_options
@@ -73,6 +70,8 @@ def doctor(settings: Settings, write: bool) -> Result:
 
 def _look(settings: Settings, url: str, write: bool) -> Seen:
     """Ask everything that the answers so far leave a reason to ask for."""
+    from .config import proxy_for, token_source, without_password
+
     seen = Seen(
         url=url,
         proxy=without_password(proxy_for(url)),
@@ -132,6 +131,9 @@ def _ask(client: DataStorageClient, path: str, params: dict[str, int]) -> Answer
 
 def _failure(error: BaseException) -> Failure:
     """Why no answer came, by what is below the client's own exception."""
+    import socket
+    import ssl
+
     from kubernaut_client import ConnectionDroppedError, RequestTimeoutError
 
     if isinstance(error, RequestTimeoutError):
@@ -167,13 +169,13 @@ def _reason(error: BaseException) -> str:
     for start in ("no connection to ", "no answer from "):
         if message.startswith(start):
             message = message.partition(": ")[2] or message
+    message = re.sub(r"^no answer from \S+ within", "nothing within", message)
     return re.sub(r"^\w+: |\[Errno -?\d+\] ", "", message)
 
 
 def _probe(status: HealthStatus, call: CallRecord) -> Probe:
-    kind = Answer(status=call.status, accepted=call.error is None).kind
     return Probe(
-        kind=kind,
+        answer=Answer(status=call.status, accepted=call.error is None, seconds=call.elapsed),
         status=status.status,
         reason=status.reason and in_options(status.reason),
         error=status.error and in_options(status.error),

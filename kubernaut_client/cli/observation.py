@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal, cast
 
 from .text import cut, printable
@@ -106,6 +105,8 @@ class Answer:
 
         None without a Date header, or if a cache kept the answer.
         """
+        from email.utils import parsedate_to_datetime
+
         if self.headers.get("age", "0").strip() != "0":
             return None
         try:

@@ -198,6 +198,11 @@ class Output:
         self.flush()
         return None if isinstance(self._stdout_error, BrokenPipeError) else self._stdout_error
 
+    @property
+    def given_up(self) -> bool:
+        """Whether stdout is known to take no more."""
+        return self._stdout_error is not None
+
     def reader_is_gone(self) -> bool:
         """Whether nobody reads stdout any more, for text that others wrote there; what is left goes nowhere then."""
         import select
