@@ -96,10 +96,7 @@ class Seen:
     @property
     def is_data_storage(self) -> bool:
         """Whether it is Data Storage that answers, well or not."""
-        rows = self.rows
-        return _alive(self.live) or (
-            rows is not None and (_has(rows, "workflows") or (rows.problem is not None and rows.kind != "denied"))
-        )
+        return _alive(self.live) or (self.rows is not None and _has(self.rows, "workflows"))
 
     @property
     def stranger(self) -> Literal["proxy", "token", "service"]:
@@ -242,10 +239,10 @@ def _not_ours(seen: Seen, live: Answer) -> Check:
     elif live.status == 400 and b"HTTPS" in live.body:
         meaning = "The port speaks TLS, and was asked without."
         advice = f"Use https: --url https{seen.url.removeprefix('http')}."
-    elif live.kind == "foreign" and live.status in (404, 405) and path:
+    elif live.status in (404, 405) and path:
         meaning = f"The path {path} in --url leads nowhere there."
         advice = "Give --url without /api/v1: just the host, and a path only if an ingress has one for the service."
-    elif live.kind == "foreign" and live.status in (404, 405):
+    elif live.status in (404, 405):
         meaning, advice = "It is another server that answers.", "Check the host and the port in --url."
     else:
         meaning = "Something answers, but not as Data Storage does."

@@ -94,7 +94,7 @@ def _look(settings: Settings, url: str, write: bool) -> Seen:
             return seen
         seen = replace(seen, rows=ask("/api/v1/workflows", limit=1))
         if not seen.is_data_storage:
-            return replace(seen, elsewhere=_elsewhere(settings, url) if seen.live.kind == "foreign" else None)
+            return replace(seen, elsewhere=_elsewhere(settings, url) if seen.live.status in (404, 405) else None)
         seen = replace(
             seen,
             health=probe(client.health.check),

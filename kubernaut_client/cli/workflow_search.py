@@ -16,7 +16,7 @@ from .text import Part, Styled
 from .workflow_rows import label
 
 if TYPE_CHECKING:
-    from kubernaut_client import DataStorageClient
+    from kubernaut_client import DataStorageClient, KubernautError
     from kubernaut_client.models import StoredWorkflow, WorkflowSearchResult
 
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -118,14 +118,22 @@ def search(settings: Settings, **given: Any) -> Result:
         --component pod --environment production --priority P0 \\
         --detected gitOpsTool=argocd --label team=platform
     """
+    from kubernaut_client import TransportError
+
     with settings.client() as client:
         found = _search(client, given)
-        results = [_with_row(client, result, given) for result in found]
-    failure = next((each.failure for each in results if each.failure is not None), None)
+        results: list[Found] = []
+        gone: KubernautError | None = None
+        for result in found:
+            row, failure = (None, gone) if gone else _row(client, result)
+            # One that nobody answered for is enough: each of the others would take the whole deadline, too.
+            gone = failure if isinstance(failure, TransportError) else None
+            results.append(_explained(result, row, failure, given))
+    failures = [each.failure for each in results if each.failure is not None]
     return Result(
         keys={"results": [each.members() for each in results]},
         show=lambda output: _show(output, results, given),
-        error=failure,
+        error=failures[0] if failures else None,
     )
 
 
@@ -170,15 +178,21 @@ def _search(client: DataStorageClient, given: Mapping[str, Any]) -> Sequence[Wor
         raise click.UsageError(f"--{argument.replace('_', '-')}: {reason}") from error
 
 
-def _with_row(client: DataStorageClient, result: WorkflowSearchResult, given: Mapping[str, Any]) -> Found:
-    """A result with name and version, which the service's answer leaves out."""
+def _row(
+    client: DataStorageClient, result: WorkflowSearchResult
+) -> tuple[StoredWorkflow | None, KubernautError | None]:
+    """The stored row of a result, for its name and version, which the service's answer leaves out; or what failed."""
     from kubernaut_client import KubernautError
 
-    row, failure = None, None
     try:
-        row = client.workflows.get(result.workflow_id)
+        return client.workflows.get(result.workflow_id), None
     except KubernautError as error:
-        failure = error
+        return None, error
+
+
+def _explained(
+    result: WorkflowSearchResult, row: StoredWorkflow | None, failure: Exception | None, given: Mapping[str, Any]
+) -> Found:
     members = result.to_dict()
     matched, missing = compared(
         given["detected_labels"], given["custom_labels"], members.get("detected_labels"), members.get("custom_labels")

@@ -122,6 +122,14 @@ def test_a_row_that_can_not_be_read(stored: Emulator) -> None:
     assert len(ran.stdout.splitlines()) == 4
 
 
+def test_nobody_is_asked_again_and_again(stored: Emulator) -> None:
+    stored.fault("getWorkflowByID", stall=True, count=None)
+    ran = search(stored, "--timeout", "0.3", "--attempts", "1", "-ojson")
+    assert (ran.code, ran.document["error"]["type"]) == (4, "RequestTimeoutError")
+    assert [each["workflow_name"] for each in ran.document["results"]] == [None] * 3
+    assert len([each for each in stored.requests if each.method == "GET" and "/workflows/" in each.path]) == 1
+
+
 @pytest.mark.parametrize("columns", [40, 80, 160])
 def test_on_a_terminal(stored: Emulator, columns: int) -> None:
     arguments = ("workflows", "search", "--url", stored.url, *MANDATORY, *ASKED)

@@ -258,6 +258,14 @@ def test_a_path_too_much() -> None:
     assert check.advice == f"Use --url {URL}."
 
 
+def test_another_service_that_answers_with_problem_documents() -> None:
+    missing = answer(404, problem="Not Found")
+    for rows in (missing, FAILS, answer(document={"items": []})):
+        seen = replace(WELL, live=missing, rows=rows, **NOT_ASKED)
+        assert problems(seen) == ["service"]
+        assert by_id(seen)["service"].meaning == "It is another server that answers."
+
+
 def test_health_routes_elsewhere() -> None:
     seen = replace(WELL, live=foreign(404, "text/plain"))
     assert problems(seen) == []
