@@ -27,7 +27,7 @@ OUTCOMES = ("success", "failure", "pending")
 DEFAULT_LIMIT = 100
 _PAGE = 1000  # events that the service returns at a time, at most
 _SAMPLE = 100
-_NARROW = 60
+_NARROW, _WIDE = 60, 100
 _TOLD = 10
 _OPTIONS = {
     "event_type": "--event-type",
@@ -69,8 +69,8 @@ def query(
 
     They are printed while they are read, and memory doesn't grow with their number. Relative times are resolved once,
     by the clock of this machine. Every search for workflows leaves an event of its own, of type
-    workflow.catalog.search_completed. On a terminal of less than 60 columns severity, correlation id and year are left
-    out.
+    workflow.catalog.search_completed. On a terminal of less than 100 columns the severity is left out, of less than
+    60 correlation id and year, too.
 
     Events that can't be read are left out and named behind the last one, if it comes to the end of the trail.
 
@@ -168,22 +168,25 @@ def _readable(events: Iterator[AuditEvent], failures: list[Exception]) -> Iterat
 
 def _table(output: Output, events: Iterable[AuditEvent]) -> None:
     head = ["TIME", "TYPE", "OUTCOME", "SEVERITY", "CORRELATION ID"]
-    narrow = output.width is not None and output.width < _NARROW
-    count = 3 if narrow else len(head)
-    output.table(head[:count], (_cells(event, narrow)[:count] for event in events), sample=_SAMPLE)
+    narrow = False
+    if output.width is not None and output.width < _WIDE:
+        narrow = output.width < _NARROW
+        head = head[:3] if narrow else [name for name in head if name != "SEVERITY"]
+    rows = (_cells(event, narrow) for event in events)
+    output.table(head, ([row[name] for name in head] for row in rows), sample=_SAMPLE)
 
 
-def _cells(event: AuditEvent, narrow: bool) -> list[Part]:
-    members = _members(event)
+def _cells(event: AuditEvent, narrow: bool) -> dict[str, Part]:
+    """The cells of a row by their heads."""
     moment = _moment(event.event_timestamp)
-    return [
+    return {
         # Without year and zone, or there would be no place for the type.
-        moment[5:-1] if narrow else moment,
-        event.event_type,
-        _outcome(str(event.event_outcome)),
-        str(members["severity"] or ""),
-        event.correlation_id,
-    ]
+        "TIME": moment[5:-1] if narrow else moment,
+        "TYPE": event.event_type,
+        "OUTCOME": _outcome(str(event.event_outcome)),
+        "SEVERITY": str(event.to_dict().get("severity") or ""),
+        "CORRELATION ID": event.correlation_id,
+    }
 
 
 def _blocks(output: Output, events: Iterable[AuditEvent]) -> None:

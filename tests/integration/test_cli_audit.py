@@ -171,7 +171,8 @@ def test_on_a_terminal(emulator: Emulator, columns: int) -> None:
     ran = in_terminal("audit", "query", "--url", emulator.url, columns=columns, env={"NO_COLOR": "1"})
     assert ran.code == 0
     assert all(len(line) <= columns for line in ran.stdout.splitlines())
-    assert ("CORRELATION ID" in ran.stdout) == (columns >= 60)
+    assert ("CORRELATION ID" in ran.stdout, "SEVERITY" in ran.stdout) == (columns >= 60, columns >= 100)
+    assert "…" not in ran.stdout.splitlines()[1].split("workflow.start")[0]
     assert "workflow.start" in ran.stdout
 
 
