@@ -184,6 +184,7 @@ class TokenSource:
                 value = await value
             except KubernautError:
                 raise
+            # As in _call.
             except Exception as error:
                 raise ConfigurationError(f"{self._source} failed: {type(error).__name__}") from error
         return _token(value, self._source)

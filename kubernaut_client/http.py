@@ -2,7 +2,8 @@
 
 `Session` and `AsyncSession` send one request and return its `Answer`, whatever its status; what ends without a status
 line is a `TransportError` that says whether anything was sent. Both own a pool of connections per process (and, async,
-per event loop), so nothing is shared across `fork()`. Repeating is left to `execute`, reading answers to `operations`.
+per event loop), so nothing is shared across `fork()`. Repeating is left to `execute`, reading answers to `operations`,
+and which connection a request gets to `pool`.
 
 The limit of an attempt sits below httpx, in `network`. A caller's own httpx client has no such backend: with it only
 the body is held to the limit.
@@ -35,10 +36,11 @@ from .errors import (
     explain,
 )
 from .network import EXCHANGE, AsyncBackend, Backend, Exchange
+from .pool import MAX_IDLE_SECONDS, AsyncPool, Pool
 
-_MAX_CONNECTIONS = 100
-_LIMITS = httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=20, keepalive_expiry=15.0)
-# The service's server closes an idle connection after 30 s; ours goes first, so that the two don't meet half-way.
+_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=MAX_IDLE_SECONDS)
+# For plain HTTP, where httpx would make a context of its own for each connection. It trusts nobody.
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +90,17 @@ class _Base:
         }
         self.drops_unknown_ids_until: float = 0.0
         """Until when (monotonic clock) the service is known to answer for an unknown id by closing the connection."""
+        self.closed: bool = False
+        self._pid = os.getpid()
         self._proxy = config.proxy_for(base_url)
         # Loading the certificate authorities takes 20 ms, so a client that only speaks plain HTTP goes without.
         self._tls = config.TLS(tls) if base_url.startswith("https:") or self._proxy or tls else None
 
     def _transport_options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
-            "verify": self._tls.context if self._tls else False,
+            "verify": self._tls.context if self._tls else _NO_TLS,
             "trust_env": False,
-            "limits": _LIMITS,
+            "limits": _ONE,
         }
         if self._proxy:
             options["proxy"] = httpx.Proxy(self._proxy)
@@ -115,10 +119,15 @@ class _Base:
             "extensions": {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), limit)},
         }
 
-    def _check_given(self, client: httpx.Client | httpx.AsyncClient, pid: int) -> None:
-        if pid != os.getpid():
+    def _check_usable(self, given: httpx.Client | httpx.AsyncClient | None) -> None:
+        if self.closed:
+            raise ConfigurationError("this client is closed")
+        if given is None:
+            if self._tls:
+                self._tls.refresh()
+        elif self._pid != os.getpid():
             raise ConfigurationError("http_client was made in another process: make a client of its own after fork()")
-        if client.is_closed:
+        elif given.is_closed:
             raise ConfigurationError("http_client is closed")
 
     def _unusable(self, error: Exception) -> ConfigurationError:
@@ -148,11 +157,9 @@ class Session(_Base):
         if http_client is not None and not isinstance(http_client, httpx.Client):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"http_client must be an httpx.Client, not {type(http_client).__name__}")
         self._given = http_client
-        self._pid = os.getpid()
-        self._pools: dict[int, httpx.Client] = {}
-        self.closed: bool = False
+        self._pools: dict[int, Pool[httpx.Client]] = {}
         if http_client is None:
-            self._pools[self._pid] = self._make()
+            self._make().close()  # so that what can't be used is refused here
 
     def authorization(self, limit: float) -> str | None:
         """The token for an attempt; `limit` is for the async session, as nothing can end a callable that blocks."""
@@ -166,14 +173,15 @@ class Session(_Base):
 
         Raises a `TransportError` for anything that ends without a status line.
         """
-        client = pool = self._client()
+        pool = self._pool()
+        own = pool is not None
         exchange = Exchange(limit)
         mark = EXCHANGE.set(exchange)
-        own = self._given is None
+        client: httpx.Client | None = None
         built: httpx.Request | None = None
+        whole = False
         try:
-            if alone and own:
-                client = self._make()
+            client = pool.take(limit, new=alone) if pool else cast("httpx.Client", self._given)
             arguments = self._arguments(request, headers, limit)
             built = httpx.Request(**arguments) if own else client.build_request(**arguments)
             response = client.send(built, stream=True, follow_redirects=False)
@@ -193,7 +201,8 @@ class Session(_Base):
                 response.close()
             body, cause = _decoded(response, chunks, cause)
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
-            return Answer(response.status_code, dict(response.headers), body, cause is None, kept)
+            whole = cause is None and not alone
+            return Answer(response.status_code, dict(response.headers.items()), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
@@ -203,53 +212,46 @@ class Session(_Base):
             raise failure from _kept(error, built, {**self.headers, **headers})
         finally:
             EXCHANGE.reset(mark)
-            if client is not pool:
-                client.close()
+            if pool and client:
+                pool.put(client, whole=whole)
 
     def close(self) -> None:
         """Close this process's connections; safe to call again. A caller's own client is left open."""
         self.closed = True
-        client = self._pools.pop(os.getpid(), None)
-        if client is not None:
-            client.close()
+        pool = self._pools.pop(os.getpid(), None)
+        if pool is not None:
+            pool.close()
 
-    def _client(self) -> httpx.Client:
-        if self.closed:
-            raise ConfigurationError("this client is closed")
-        if self._given is not None:
-            self._check_given(self._given, self._pid)
-            return self._given
-        if self._tls:
-            self._tls.refresh()
-        pid = os.getpid()
-        client = self._pools.get(pid)
-        if client is None:
-            # The parent's pool stays where it is, untouched: closing it here would end TLS for the parent too.
-            client = self._pools.setdefault(pid, self._make())
-        return client
+    def _pool(self) -> Pool[httpx.Client] | None:
+        """This process's pool; None where a caller's own client is used."""
+        self._check_usable(self._given)
+        if self._given:
+            return None
+        # The parent's pool stays where it is, untouched: closing it here would end TLS for the parent too.
+        return self._pools.get(os.getpid()) or self._pools.setdefault(os.getpid(), Pool(self._make))
 
     def _make(self) -> httpx.Client:
         try:
             transport = httpx.HTTPTransport(**self._transport_options())
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             raise self._unusable(error) from None
-        pool = cast("Any", transport)._pool
-        pool._network_backend = Backend(pool._network_backend)
+        inner = cast("Any", transport)._pool
+        inner._network_backend = Backend(inner._network_backend)
         return httpx.Client(transport=transport, **_own_client_options())
 
 
-async def _closing(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
-    """Closes a client when it is closed itself, which asyncio does with its generators before it closes a loop."""
+async def _closing(pool: AsyncPool[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
+    """Closes a pool when it is closed itself, which asyncio does with its generators before it closes a loop."""
     try:
         yield
     finally:
-        await client.aclose()
+        await pool.close()
 
 
 @dataclass(frozen=True, slots=True)
-class _AsyncPool:
+class _LoopPool:
     pid: int
-    client: httpx.AsyncClient
+    pool: AsyncPool[httpx.AsyncClient]
     closing: AsyncGenerator[None, None]
 
 
@@ -268,9 +270,7 @@ class AsyncSession(_Base):
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
         self._given = http_client
-        self._pid = os.getpid()
-        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _AsyncPool] = WeakKeyDictionary()
-        self.closed: bool = False
+        self._pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopPool] = WeakKeyDictionary()
         if http_client is None:
             self._make()  # so that what can't be used is refused here, as in the synchronous session
 
@@ -286,14 +286,15 @@ class AsyncSession(_Base):
 
     async def request(self, request: Request, headers: Mapping[str, str], limit: float, alone: bool = False) -> Answer:
         """As `Session.request`. Cancelling it closes the connection in use."""
-        client = pool = self._client()
+        pool = self._pool()
+        own = pool is not None
         exchange = Exchange(limit)
         mark = EXCHANGE.set(exchange)
-        own = self._given is None
+        client: httpx.AsyncClient | None = None
         built: httpx.Request | None = None
+        whole = False
         try:
-            if alone and own:
-                client = self._make()
+            client = await pool.take(limit, new=alone) if pool else cast("httpx.AsyncClient", self._given)
             arguments = self._arguments(request, headers, limit)
             built = httpx.Request(**arguments) if own else client.build_request(**arguments)
             response = await client.send(built, stream=True, follow_redirects=False)
@@ -313,7 +314,8 @@ class AsyncSession(_Base):
                 await response.aclose()
             body, cause = _decoded(response, chunks, cause)
             kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
-            return Answer(response.status_code, dict(response.headers), body, cause is None, kept)
+            whole = cause is None and not alone
+            return Answer(response.status_code, dict(response.headers.items()), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
             return _raised_by_hook(error)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
@@ -323,8 +325,8 @@ class AsyncSession(_Base):
             raise failure from _kept(error, built, {**self.headers, **headers})
         finally:
             EXCHANGE.reset(mark)
-            if client is not pool:
-                await client.aclose()
+            if pool and client:
+                await pool.put(client, whole=whole)
 
     async def close(self) -> None:
         """Close this event loop's connections; safe to call again. A caller's own client is left open."""
@@ -333,34 +335,30 @@ class AsyncSession(_Base):
         if pool is not None and pool.pid == os.getpid():
             await pool.closing.aclose()
 
-    def _client(self) -> httpx.AsyncClient:
-        if self.closed:
-            raise ConfigurationError("this client is closed")
-        if self._given is not None:
-            self._check_given(self._given, self._pid)
-            return self._given
-        if self._tls:
-            self._tls.refresh()
+    def _pool(self) -> AsyncPool[httpx.AsyncClient] | None:
+        self._check_usable(self._given)
+        if self._given:
+            return None
         loop = asyncio.get_running_loop()
-        pool = self._pools.get(loop)
-        if pool is None or pool.pid != os.getpid():
+        own = self._pools.get(loop)
+        if own is None or own.pid != os.getpid():
             # A pool keeps its loop alive, so the ones of loops that are over are let go here.
             for other in [reference() for reference in self._pools.keyrefs()]:
                 if other is not None and other.is_closed():
                     self._pools.pop(other, None)
-            client = self._make()
-            pool = self._pools[loop] = _AsyncPool(os.getpid(), client, _closing(client))
+            pool = AsyncPool(self._make)
+            own = self._pools[loop] = _LoopPool(os.getpid(), pool, _closing(pool))
             with contextlib.suppress(StopIteration):
-                pool.closing.__anext__().send(None)
-        return pool.client
+                own.closing.__anext__().send(None)
+        return own.pool
 
     def _make(self) -> httpx.AsyncClient:
         try:
             transport = httpx.AsyncHTTPTransport(**self._transport_options())
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             raise self._unusable(error) from None
-        pool = cast("Any", transport)._pool
-        pool._network_backend = AsyncBackend(pool._network_backend)
+        inner = cast("Any", transport)._pool
+        inner._network_backend = AsyncBackend(inner._network_backend)
         return httpx.AsyncClient(transport=transport, **_own_client_options())
 
 
@@ -400,8 +398,8 @@ def _raised_by_hook(error: httpx.HTTPStatusError) -> Answer:
     try:
         body = response.content
     except httpx.ResponseNotRead:
-        return Answer(response.status_code, dict(response.headers), b"", complete=False)
-    return Answer(response.status_code, dict(response.headers), body)
+        return Answer(response.status_code, dict(response.headers.items()), b"", complete=False)
+    return Answer(response.status_code, dict(response.headers.items()), body)
 
 
 def _transport_error(

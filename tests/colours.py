@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from kubernaut_client import AsyncDataStorageClient, DataStorageClient
+from kubernaut_client import AsyncDataStorageClient, DataStorageClient, RetryPolicy
 
 Colour = Literal["sync", "async"]
 COLOURS: tuple[Colour, ...] = ("sync", "async")
+QUICK = RetryPolicy(wait_initial=0, jitter=0)
+"""Three attempts without a wait between them."""
 
 
 class Blocking:

@@ -38,6 +38,8 @@ from ..workers import Workers
 Progress = Callable[[int, int, ReportRow], object]
 
 _logger = logging.getLogger("kubernaut_client")
+# The caller's own mistakes: every row would meet them, so they end the bootstrap.
+_MISUSE = (ConfigurationError, InvalidRequestError)
 
 
 class Clock:
@@ -158,7 +160,7 @@ class Apply:
             except BaseException:
                 for row, answer in workers.drain():
                     self._answered(row, answer)
-                for row in [row for rows in self._schedule.left.values() for row in rows]:
+                for row in self._unfinished():
                     if self._schedule.in_progress(row) and id(row) not in self._done:
                         interrupted = KubernautError("interrupted while it was sent", outcome=Outcome.UNKNOWN)
                         self._finish(row, _failed(row, interrupted))
@@ -186,27 +188,33 @@ class Apply:
             else:
                 break
         disputes = {id(row): conflict for row, conflict in self._schedule.disputed.values()}
-        for row in [row for rows in self._schedule.left.values() for row in rows]:
+        for row in self._unfinished():
             error = disputes.get(id(row)) or KubernautError(f"not sent: {self._stopped}")
             self._finish(row, _failed(row, error))
 
+    def _unfinished(self) -> list[PlanRow]:
+        """The rows that are to be created and of which nothing final is known."""
+        return [row for rows in self._schedule.left.values() for row in rows]
+
+    def _seconds(self, row: PlanRow) -> float:
+        """How long ago a row was sent."""
+        return time.monotonic() - self._started[id(row)]
+
     def _create(self, row: PlanRow) -> ReportRow | ConflictError:
         """The result for a row, or the 409 that it met."""
-        started = time.monotonic()
         try:
             created = procedures.create(row.payload, self._clock.call(), settle_conflict=False)
         except ConflictError as error:
             if error.existing is None:
                 return error
-            return replace(_found(row, error.existing), seconds=time.monotonic() - started)
-        except (ConfigurationError, InvalidRequestError):
+            return replace(_found(row, error.existing), seconds=self._seconds(row))
+        except _MISUSE:
             raise
         except KubernautError as error:
-            return replace(_failed(row, error), seconds=time.monotonic() - started)
+            return replace(_failed(row, error), seconds=self._seconds(row))
         by: By = "recovered" if created.recovered else "us"
         identity = str(created.workflow.workflow_id)
-        seconds = time.monotonic() - started
-        return ReportRow(row.name, row.version, "created", by, identity, (), row.warnings, seconds)
+        return ReportRow(row.name, row.version, "created", by, identity, (), row.warnings, self._seconds(row))
 
     def _answered(self, row: PlanRow, result: ReportRow | ConflictError) -> None:
         if isinstance(result, ConflictError):
@@ -255,7 +263,7 @@ class Apply:
                 self._look(self._schedule.disputed)
             else:
                 self._read_news(self._seen)
-        except (ConfigurationError, InvalidRequestError):
+        except _MISUSE:
             raise
         except KubernautError as error:
             self._schedule.news(())
@@ -281,7 +289,7 @@ class Apply:
         failure: KubernautError | None = None
         try:
             self._look(disputed)
-        except (ConfigurationError, InvalidRequestError):
+        except _MISUSE:
             raise
         except KubernautError as error:
             failure = error
@@ -309,7 +317,7 @@ class Apply:
             # What a walk shows of a name may be a part of it only.
             try:
                 stored = procedures.versions(name, self._clock.call())
-            except (ConfigurationError, InvalidRequestError):
+            except _MISUSE:
                 raise
             except KubernautError as error:
                 self._finish(left[name][0], _failed(left[name][0], error))
@@ -331,7 +339,7 @@ class Apply:
         elif now.existing is not None:
             result = replace(result, by="someone else")
         if id(row) in self._started:
-            result = replace(result, seconds=time.monotonic() - self._started[id(row)])
+            result = replace(result, seconds=self._seconds(row))
         self._finish(row, result)
 
     def _finish(self, row: PlanRow, result: ReportRow) -> None:

@@ -9,10 +9,10 @@ except ImportError as _error:
     raise ImportError('kubernaut_client.catalog needs PyYAML: pip install "kubernaut-client[catalog]"') from _error
 
 from kubernaut_client.catalog.base import CatalogChange, changes_since
-from kubernaut_client.catalog.export import ExportReport, export, payload
+from kubernaut_client.catalog.exports import ExportReport, export, payload
 from kubernaut_client.catalog.loading import Catalog, CatalogEntry, load
+from kubernaut_client.catalog.text import CatalogProblem, Source
 from kubernaut_client.catalog.versions import with_version
-from kubernaut_client.catalog.yamltext import CatalogProblem, Source
 
 __all__ = [
     "Catalog",

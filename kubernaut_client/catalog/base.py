@@ -15,7 +15,7 @@ from kubernaut_client.plan import compare, version_key
 from kubernaut_client.problems import one_line, shown
 
 from .loading import Catalog
-from .yamltext import Source
+from .text import Source
 
 ChangeKind = Literal["content-changed", "version-down", "removed"]
 

@@ -2,7 +2,7 @@
 
 The service never parses what it stores as content, so what it will show of a WorkflowSchema document is derived here,
 as its own test fixtures do. Limits are those of `kubernaut_client.limits`; their findings get the names, lines and
-columns of the file. Reading text is left to `yamltext`, files to `loading`.
+columns of the file. Reading text is left to `yamltext` and `jsontext`, files to `loading`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kubernaut_client.limits import MANDATORY_LABELS, PRIORITIES, REMEDIATION_WO
 from kubernaut_client.plan import version_key
 from kubernaut_client.problems import one_line, shown
 
-from .yamltext import KIND, CatalogProblem, Document, Reading, Text, Timestamp, ended, is_schema, kind_of
+from .text import KIND, CatalogProblem, Document, Reading, Text, Timestamp, ended, is_schema, kind_of
 
 DISPLAY_NAME = "kubernaut.io/display-name"
 DESCRIPTION_LIMIT = 500

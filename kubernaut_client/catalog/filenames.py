@@ -2,7 +2,7 @@
 
 A catalog's names and versions are any text of up to 255 characters, so none of them is used as a path as it stands
 unless it is harmless on every system: a path separator, `..`, a device of Windows, two names that a file system takes
-for one. What is done with the file names is left to `export`.
+for one. What is done with the file names is left to `exports`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Files, directories, standard input and models as one catalog, or one error with everything that is wrong in them.
 
-What a file's text is is left to `yamltext`, what a document means to `documents`.
+What a file's text is is left to `text`, `yamltext` and `jsontext`, what a document means to `documents`.
 """
 
 from __future__ import annotations
@@ -21,19 +21,9 @@ from kubernaut_client.plan import ascending, version_key
 from kubernaut_client.problems import one_line, shown
 
 from .documents import ContentFile, Draft, content_file, is_payload, read_document
-from .yamltext import (
-    SIZE_LIMIT,
-    CatalogProblem,
-    Document,
-    Reading,
-    Source,
-    Text,
-    Unreadable,
-    decode,
-    looks_like_json,
-    read_json,
-    read_yaml,
-)
+from .jsontext import looks_like_json, read_json
+from .text import SIZE_LIMIT, CatalogProblem, Document, Reading, Source, Text, Unreadable, decode
+from .yamltext import read_yaml
 
 SUFFIXES = (".yaml", ".yml", ".json")
 STDIN = "-"

@@ -14,7 +14,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from kubernaut_client import limits
-from kubernaut_client.catalog.yamltext import KIND
+from kubernaut_client.catalog.text import is_schema
 from kubernaut_client.errors import CatalogError
 
 _STRING = "tag:yaml.org,2002:str"
@@ -40,7 +40,8 @@ def with_version(content: str, version: str) -> str:
     """
     version = limits.version(version)
     root = _composed(content)
-    if root is None or not _is_schema(root):
+    kind, _ = _found(root, "kind")
+    if root is None or not is_schema({"kind": kind.value if kind else None}):
         return content
     node, own = _found(_found(root, "metadata")[0], "version")
     if node is None or node.tag == _NULL:
@@ -94,11 +95,6 @@ def _composed(content: str) -> Node | None:
     except (yaml.YAMLError, RecursionError, ValueError, OverflowError):
         return None
     return node
-
-
-def _is_schema(root: Node) -> bool:
-    kind, _ = _found(root, "kind")
-    return isinstance(kind, ScalarNode) and kind.value == KIND
 
 
 def _pairs(mapping: MappingNode) -> list[tuple[Node, Node]]:

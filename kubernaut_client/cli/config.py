@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import platform
 import re
-import socket
-import urllib.request
 from importlib.metadata import version
 from typing import TypedDict
-from urllib.parse import urlsplit
 
 from kubernaut_client import __version__
 
@@ -53,6 +49,7 @@ def config(settings: Settings) -> Result:
       kubernaut-client config --url https://data-storage.example --ca-file ca.pem --output json
     """
     from kubernaut_client import ConfigurationError
+    from kubernaut_client.config import proxy_for
 
     error: ConfigurationError | None = None
     url: str | None
@@ -79,17 +76,6 @@ def config(settings: Settings) -> Result:
     return Result(keys=keys, show=lambda output: _show(output, keys), error=error)
 
 
-def proxy_for(url: str) -> str | None:
-    """The proxy that the client takes from the environment for a URL; none for this machine itself."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if _is_loopback(host) or urllib.request.proxy_bypass(f"{host}:{parts.port}" if parts.port else host):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
-
-
 def without_password(proxy: str | None) -> str | None:
     """A proxy's URL without whoever is named in it, and without a query."""
     if not proxy:
@@ -98,22 +84,6 @@ def without_password(proxy: str | None) -> str | None:
     _, at, host = rest.rpartition("@")
     host = re.split(r"[?#]", host)[0]
     return f"{scheme}://{'***@' if at else ''}{host}"
-
-
-def _is_loopback(host: str) -> bool:
-    host = host.strip("[]").rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        try:
-            # The resolver takes 127.1 for an address, too.
-            address = ipaddress.ip_address(socket.inet_aton(host))
-        except (OSError, ValueError):
-            return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback or address.is_unspecified
 
 
 def _first(option: str | None, *variables: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -39,13 +40,7 @@ def check_stdin(paths: Sequence[str]) -> None:
 
 def problem_keys(problem: CatalogProblem) -> dict[str, object]:
     """A problem or a warning in JSON."""
-    return {
-        "file": problem.file,
-        "line": problem.line,
-        "column": problem.column,
-        "field": problem.field,
-        "reason": problem.reason,
-    }
+    return asdict(problem)
 
 
 def source_keys(source: Source | None, prefix: str = "") -> dict[str, object]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .differences import Value, difference_lines
 from .output import Output
-from .text import Style, Styled, printable, width_of
+from .text import Style, Styled, printable, width_of, wrapped
 from .workflow_rows import command_line
 
 if TYPE_CHECKING:
@@ -153,19 +152,10 @@ def advice_of(plan: Plan, republished: Iterable[tuple[str, str]] = ()) -> dict[i
 
 def paragraph(output: Output, text: str, *, indent: int = 0, hanging: int = 0, style: Style | None = None) -> None:
     """A text that is broken between words on a terminal, where the lines below stand `hanging` columns further in."""
-    blanks = " " * indent
-    safe = printable(text)
-    lines = [f"{blanks}{safe}"]
-    if output.width is not None and width_of(lines[0]) > output.width:
-        lines = textwrap.wrap(
-            safe,
-            max(output.width, indent + hanging + _LEAST_WIDTH),
-            initial_indent=blanks,
-            subsequent_indent=blanks + " " * hanging,
-            break_on_hyphens=False,
-        )
-    for line in lines:
-        output.line(Styled(line, style) if style else line)
+    width = None if output.width is None else max(output.width - indent, hanging + _LEAST_WIDTH)
+    for line in wrapped(printable(text), width, hanging=hanging, break_words=True):
+        shown = " " * indent + line
+        output.line(Styled(shown, style) if style else shown)
 
 
 def counts(named: Mapping[str, int], always: Iterable[str] = ()) -> str:

@@ -15,7 +15,7 @@ Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 
 _GAP = 2
 _EMPTY = "-"
-
+_WORDS = re.compile("( *)([^ ]+)")
 
 # Default_Ignorable_Code_Point of DerivedCoreProperties.txt (some of them letters to Python), and the Braille blank.
 _INVISIBLE = re.compile(
@@ -78,18 +78,28 @@ def cut(text: str, width: int, ellipsis: str = "…") -> str:
     return "".join(kept) + ellipsis
 
 
-def wrapped(text: str, width: int | None) -> list[str]:
-    """A printable text as lines of so many columns, broken between words; a longer word has a line of its own."""
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}"
-        if not lines[-1]:
-            lines[-1] = word
-        elif width is None or width_of(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
+def wrapped(text: str, width: int | None, *, hanging: int = 0, break_words: bool = False) -> list[str]:
+    """A printable text as lines of so many columns, broken between words; those below the first start with blanks.
+
+    A longer word has a line of its own, or with `break_words` begins where the one before ends and goes on below.
+    """
+    if width is None or width_of(text) <= width:
+        return [text]
+    width = max(width, hanging + 2)  # room for a wide character in each line
+    lines: list[str] = []
+    line = ""
+    for gap, word in _WORDS.findall(text):
+        longer = f"{line}{gap}{word}"
+        fills_lines = break_words and width_of(word) > width - hanging
+        if line and width_of(longer) > width and not fills_lines:
+            lines.append(line)
+            longer = " " * hanging + word
+        while break_words and width_of(longer) > width:
+            head = cut(longer, width, "")
+            lines.append(head.rstrip(" "))
+            longer = " " * hanging + longer.removeprefix(head).lstrip(" ")
+        line = longer
+    return [*lines, line]
 
 
 def table(

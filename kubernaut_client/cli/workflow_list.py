@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from kubernaut_client import DataStorageClient
     from kubernaut_client.models import StoredWorkflow
 
+# The client's own, repeated: they are there before a command runs, and importing them takes longer than a help page.
 STATUSES = ("active", "disabled", "deprecated", "archived")
 PRIORITIES = ("P0", "P1", "P2", "P3", "*")
-_PAGE = 100  # rows that the service returns at a time, at most
 _NARROW = 60
 
 
@@ -53,8 +53,10 @@ def list_(settings: Settings, limit: int | None, **filters: Any) -> Result:
 
 
 def _walk(client: DataStorageClient, limit: int | None, filters: dict[str, Any]) -> Iterator[StoredWorkflow]:
+    from kubernaut_client.procedures import PAGE
+
     # A page larger than what is wanted would be sent for nothing.
-    rows = client.workflows.list(**filters, page_size=min(limit or _PAGE, _PAGE))
+    rows = client.workflows.list(**filters, page_size=min(limit or PAGE, PAGE))
     return islice(rows, limit)
 
 
@@ -78,6 +80,8 @@ def _document(settings: Settings, limit: int | None, filters: dict[str, Any]) ->
 
 
 def _show(settings: Settings, output: Output, limit: int | None, filters: dict[str, Any]) -> None:
+    from kubernaut_client.procedures import PAGE
+
     failures: list[Exception] = []
     with settings.client() as client:
         rows = _readable(_walk(client, limit, filters), failures)
@@ -85,7 +89,7 @@ def _show(settings: Settings, output: Output, limit: int | None, filters: dict[s
         if first is not None:
             narrow = output.width is not None and output.width < _NARROW
             head = ["NAME", "VERSION", "STATUS", "LATEST", "CREATED"]
-            output.table(head[:-1] if narrow else head, _cells(chain([first], rows), narrow), sample=_PAGE)
+            output.table(head[:-1] if narrow else head, _cells(chain([first], rows), narrow), sample=PAGE)
         elif not failures:
             output.note("no workflow matches" if any(filters.values()) else "the catalog is empty")
     if failures:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from kubernaut_client import DataStorageClient
     from kubernaut_client.models import StoredWorkflow
 
-_VERSION_LIMIT = 50
 _EMPTY = "''"
 # What two versions of the same workflow differ in anyway.
 _OWN_NAMES = """
@@ -133,13 +132,14 @@ def next_version(versions: Sequence[str]) -> str | None:
 
 def _version(rows: Sequence[StoredWorkflow], as_: str | None) -> str:
     """The version to store it as: higher than all others, or search would be told to show a lower one."""
+    from kubernaut_client.limits import VERSION_LIMIT
     from kubernaut_client.plan import ascending, version_key
 
     versions = [row.version for row in rows]
     highest = next((each for each in reversed(ascending(str, versions)) if version_key(each) is not None), None)
     if as_ is None:
         following = next_version(versions)
-        if following is None or len(following) > _VERSION_LIMIT:
+        if following is None or len(following) > VERSION_LIMIT:
             reason = f"the stored versions can't be ordered ({versions[0]})" if following is None else "it is too long"
             raise click.UsageError(f"no next version can be made: {reason}; name one with --as")
         return following

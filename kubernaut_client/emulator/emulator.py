@@ -512,6 +512,7 @@ class Emulator:
         loop, thread = self._loop, self._thread
         # An interrupt may have come between making the thread and its first step.
         if loop is not None and thread is not None and self._loop_runs.wait(1):
+            # Whatever keeps the instance from ending in order, everything around it is still to be taken down.
             with contextlib.suppress(Exception):
                 if self._instance is not None:
                     self._call(self._instance.stop())

@@ -204,6 +204,7 @@ class Server:
                 await connection.run()
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             pass  # the caller went away, was too slow, or the emulator stops
+        # A mistake in one connection is told at once, and must end no other.
         except Exception:
             _logger.exception("a connection failed")
         finally:

@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 
 from kubernaut_client.emulator import Emulator
-from tests.colours import COLOURS, Colour, opened
-from tests.faults.tools import QUICK, Generated, generated
-from tests.integration.conftest import emulator, shared_emulator, shared_unfixed_emulator, unfixed_emulator
+from tests.colours import QUICK, Colour, opened
+from tests.faults.tools import Generated, generated
+from tests.integration.conftest import (
+    client,
+    colour,
+    emulator,
+    shared_emulator,
+    shared_unfixed_emulator,
+    unfixed_emulator,
+)
 
-__all__ = ["emulator", "shared_emulator", "shared_unfixed_emulator", "unfixed_emulator"]
+__all__ = ["client", "colour", "emulator", "shared_emulator", "shared_unfixed_emulator", "unfixed_emulator"]
 
 BUILDS = {"fixed": "emulator", "unfixed": "unfixed_emulator"}
-
-
-@pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest) -> Colour:
-    return request.param  # type: ignore[no-any-return]
 
 
 @pytest.fixture(params=BUILDS)
@@ -27,15 +29,8 @@ def build(request: pytest.FixtureRequest) -> Emulator:
 
 
 @pytest.fixture
-def client(emulator: Emulator, colour: Colour) -> Iterator[Any]:
-    """A client of the fixed build that doesn't wait between attempts."""
-    with opened(colour, emulator.url, retry=QUICK) as client:
-        yield client
-
-
-@pytest.fixture
 def either(build: Emulator, colour: Colour) -> Iterator[Any]:
-    """The same for the build of the test."""
+    """A client of the build of the test."""
     with opened(colour, build.url, retry=QUICK) as client:
         yield client
 

@@ -13,8 +13,8 @@ from kubernaut_datastorage.api.audit_write_api import create_audit_events_batch
 
 from kubernaut_client import ConnectError, DatabaseError, Outcome
 from kubernaut_client.emulator import Emulator
-from tests.colours import Colour
-from tests.faults.tools import BATCH, QUICK, Generated, batch, generated, requests, stored_events
+from tests.colours import QUICK, Colour
+from tests.faults.tools import BATCH, Generated, batch, generated, requests, stored_events
 from tests.integration.emulator_tools import call
 
 pytestmark = pytest.mark.emulator

@@ -31,8 +31,8 @@ from kubernaut_client import (
 )
 from kubernaut_client.catalog import export, load
 from kubernaut_client.emulator import Emulator
-from tests.colours import Colour, opened
-from tests.faults.tools import EVENTS, QUICK, Generated, batch, requests, stored_events
+from tests.colours import QUICK, Colour, opened
+from tests.faults.tools import EVENTS, Generated, batch, requests, stored_events
 from tests.integration.emulator_tools import CATALOG, WORKFLOWS, call, eventually, names
 from tests.workflows import workflow
 

@@ -24,7 +24,8 @@ from kubernaut_client import (
     Outcome,
 )
 from kubernaut_client.emulator import Emulator
-from tests.faults.tools import BATCH, EVENTS, QUICK, Generated, batch, requests, stored_events
+from tests.colours import QUICK
+from tests.faults.tools import BATCH, EVENTS, Generated, batch, requests, stored_events
 from tests.integration.emulator_tools import call
 
 pytestmark = pytest.mark.emulator

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from kubernaut_client import AsyncDataStorageClient, DataStorageClient, RetryPolicy
+from kubernaut_client import AsyncDataStorageClient, DataStorageClient
 from kubernaut_client.emulator import Emulator
 from kubernaut_client.models import AuditEventRequest
 from tests.colours import Colour
@@ -13,9 +13,6 @@ from tests.events import event
 
 BATCH = "/api/v1/audit/events/batch"
 EVENTS = "/api/v1/audit/events"
-
-QUICK = RetryPolicy(wait_initial=0, jitter=0)
-"""Three attempts without a wait between them."""
 
 Generated = Callable[..., Any]
 

@@ -1,12 +1,14 @@
-"""Emulators for the integration tests: one for each build and session, empty at the start of every test."""
+"""Emulators for the integration tests, one for each build and session, empty at the start of every test; clients."""
 
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kubernaut_client.emulator import Emulator
+from tests.colours import COLOURS, QUICK, Colour, opened
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +37,18 @@ def unfixed_emulator(shared_unfixed_emulator: Emulator) -> Emulator:
     """The build of 2025-12-27: no rows, no faults, an empty log."""
     shared_unfixed_emulator.reset()
     return shared_unfixed_emulator
+
+
+@pytest.fixture(params=COLOURS)
+def colour(request: pytest.FixtureRequest) -> Colour:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def client(emulator: Emulator, colour: Colour) -> Iterator[Any]:
+    """A client of the fixed build that doesn't wait between attempts."""
+    with opened(colour, emulator.url, retry=QUICK) as client:
+        yield client
 
 
 @pytest.fixture

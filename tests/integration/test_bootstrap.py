@@ -24,10 +24,9 @@ from kubernaut_client import (
     RetryPolicy,
 )
 from kubernaut_client.emulator import Emulator
-from tests.colours import COLOURS, opened
+from tests.colours import COLOURS, QUICK, opened
 from tests.workflows import workflow
 
-QUICK = RetryPolicy(wait_initial=0, jitter=0)
 BUILDS = {"2025-12-30": "emulator", "2025-12-27": "unfixed_emulator"}
 
 

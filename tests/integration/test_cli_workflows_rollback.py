@@ -12,7 +12,7 @@ from kubernaut_client._sync.workflows import Workflows
 from kubernaut_client.catalog import load
 from kubernaut_client.cli.workflow_rollback import next_version
 from kubernaut_client.emulator import Emulator
-from tests.integration.cli_catalog import Running
+from tests.integration.cli_catalog import Running, schema
 from tests.integration.emulator_tools import eventually
 from tests.integration.workflow_documents import FULL, store
 from tests.unit.cli.tools import Ran, call, in_terminal, nobody
@@ -21,33 +21,12 @@ from tests.workflows import workflow
 pytestmark = pytest.mark.emulator
 
 CATALOG = "remediation_workflow_catalog"
-DOCUMENT = """\
-# Restarts a pod, gently.
-apiVersion: kubernaut.io/v1alpha1
-kind: WorkflowSchema
-metadata:
-  workflow_id: restart-pod
-  version: "{version}"  # quoted
-  description: Restarts a pod.
-labels:
-  signal_type: OOMKilled
-  severity: critical
-  risk_tolerance: low
-  component: pod
-  environment: production
-  priority: P0
-execution:
-  engine: tekton
-  bundle: registry.example/restart@sha256:{zeros}
-parameters:
-  - name: SECONDS
-    type: integer
-    description: How long to wait; {words}.
-"""
 
 
 def document(version: str, words: str) -> str:
-    return DOCUMENT.format(version=version, words=words, zeros="0" * 64)
+    """A document of one length of waiting, with comments, which must outlast what is done to its version."""
+    text = schema("restart-pod", version, f"Restarts a pod after {words}.")
+    return "# Restarts a pod, gently.\n" + text.replace(f'"{version}"\n', f'"{version}"  # quoted\n')
 
 
 def run(emulator: Emulator, *arguments: str) -> Ran:

@@ -17,27 +17,15 @@ from kubernaut_client import (
 )
 from kubernaut_client.emulator import Emulator
 from kubernaut_client.models import UNSET
-from tests.colours import COLOURS, Colour, opened
+from tests.colours import QUICK, Colour, opened
 from tests.workflows import workflow
 
-QUICK = RetryPolicy(wait_initial=0, jitter=0)
 INTERNAL = {
     "type": "https://kubernaut.ai/problems/internal-error",
     "title": "Internal Server Error",
     "status": 500,
     "detail": "Failed to create workflow",
 }
-
-
-@pytest.fixture(params=COLOURS)
-def colour(request: pytest.FixtureRequest) -> Colour:
-    return request.param  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def client(emulator: Emulator, colour: Colour) -> Iterator[Any]:
-    with opened(colour, emulator.url, retry=QUICK) as client:
-        yield client
 
 
 @pytest.fixture

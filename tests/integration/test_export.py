@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from kubernaut_client import DataStorageClient, RetryPolicy
+from kubernaut_client import DataStorageClient
 from kubernaut_client.catalog import ExportReport, export, load
 from kubernaut_client.emulator import Emulator
+from tests.colours import QUICK
 from tests.workflows import workflow
 
-QUICK = RetryPolicy(wait_initial=0, jitter=0)
 DIGEST = "sha256:" + "0" * 64
 HOSTILE = [
     "../../etc/passwd", "/etc/passwd", "..\\..\\x", "a/../../b", "...", "CON", "nul.json", "COM1", "-rf", ".hidden",

@@ -1,6 +1,6 @@
 """Reading by id against the emulator: the not-found procedure, the walk through the list, and versions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -17,16 +17,8 @@ from kubernaut_client import (
     RetryPolicy,
 )
 from kubernaut_client.emulator import Emulator
-from tests.colours import COLOURS, opened
+from tests.colours import opened
 from tests.workflows import workflow
-
-QUICK = RetryPolicy(wait_initial=0, jitter=0)
-
-
-@pytest.fixture(params=COLOURS)
-def client(request: pytest.FixtureRequest, emulator: Emulator) -> Iterator[Any]:
-    with opened(request.param, emulator.url, retry=QUICK) as client:
-        yield client
 
 
 def asked(emulator: Emulator) -> list[str | None]:

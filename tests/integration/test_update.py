@@ -1,6 +1,6 @@
 """Changing the status of a workflow against the emulator: the update procedure, and republishing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -16,21 +16,13 @@ from kubernaut_client import (
     Outcome,
     RequestTimeoutError,
     ResponseDecodeError,
-    RetryPolicy,
 )
 from kubernaut_client.emulator import Emulator
 from kubernaut_client.models import UNSET
-from tests.colours import COLOURS, opened
+from tests.colours import QUICK
 from tests.workflows import workflow
 
-QUICK = RetryPolicy(wait_initial=0, jitter=0)
 NOT_FOUND = {"type": "https://kubernaut.ai/problems/not-found", "title": "Not Found", "status": 404, "detail": "x"}
-
-
-@pytest.fixture(params=COLOURS)
-def client(request: pytest.FixtureRequest, emulator: Emulator) -> Iterator[Any]:
-    with opened(request.param, emulator.url, retry=QUICK) as client:
-        yield client
 
 
 def disabled(emulator: Emulator) -> tuple[str, str | None, str | None]:

@@ -17,23 +17,6 @@ from kubernaut_client import AsyncDataStorageClient, ConfigurationError, DataSto
 from kubernaut_client.config import TokenSource, WatchedFile, base_url, headers, is_loopback, proxy_for, user_agent
 
 CLIENTS: tuple[Any, ...] = (DataStorageClient, AsyncDataStorageClient)
-VARIABLES = (
-    "KUBERNAUT_DATASTORAGE_URL",
-    "DATA_STORAGE_URL",
-    "KUBERNAUT_TOKEN",
-    "KUBERNAUT_TOKEN_FILE",
-    "KUBERNAUT_CA_FILE",
-    "KUBERNAUT_CLIENT_CERT",
-    "KUBERNAUT_CLIENT_KEY",
-    *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
-    *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
-)
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
 
 
 def refused(call: Callable[[], object]) -> str:
@@ -587,6 +570,7 @@ PROXIES: list[tuple[dict[str, str], str, str | None]] = [
     ({"HTTPS_PROXY": "http://p:1"}, "https://ds.example", "http://p:1"),
     ({"ALL_PROXY": "http://p:1"}, "http://ds.example", "http://p:1"),
     ({"ALL_PROXY": "http://p:1", "http_proxy": "http://p:2"}, "http://ds.example", "http://p:2"),
+    ({"ALL_PROXY": "socks5://p"}, "https://ds.example", "socks5://p"),
     ({"http_proxy": "p:1"}, "http://ds.example", "http://p:1"),
     ({"http_proxy": ""}, "http://ds.example", None),
     ({"http_proxy": "http://p:1", "no_proxy": "ds.example"}, "http://ds.example", None),

@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from kubernaut_client import CatalogError
 from kubernaut_client.catalog import Catalog, load, yamltext
-from kubernaut_client.catalog.yamltext import Text, Timestamp, Unreadable, decode, read_json, read_yaml
+from kubernaut_client.catalog.jsontext import read_json
+from kubernaut_client.catalog.text import Text, Timestamp, Unreadable, decode
+from kubernaut_client.catalog.yamltext import read_yaml
 from kubernaut_client.limits import REMEDIATION_WORKFLOW
 from tests.unit.catalog.files import GOOD, PAYLOAD
 

@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubernaut_client import CatalogError
-from kubernaut_client.catalog import load
-from kubernaut_client.catalog.export import ExportReport, export, payload
+from kubernaut_client.catalog import exports, load
+from kubernaut_client.catalog.exports import ExportReport, export, payload
 from kubernaut_client.limits import REMEDIATION_WORKFLOW
 from kubernaut_client.models import StoredWorkflow
 from tests.workflows import workflow
@@ -610,7 +609,7 @@ def test_an_interruption_while_writing_leaves_nothing_behind(
 def test_a_directory_of_someone_else_is_neither_written_nor_removed(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["kubernaut_client.catalog.export"], "token_hex", lambda _: "0")
+    monkeypatch.setattr(exports, "token_hex", lambda _: "0")
     (tmp_path / ".kubernaut-export-0").mkdir()
     (tmp_path / ".kubernaut-export-0/theirs").touch()
     assert refused(out) == "File exists"

@@ -14,6 +14,7 @@ import pytest
 
 from kubernaut_client import CatalogError
 from kubernaut_client.catalog import Catalog, CatalogProblem, Source, load, yamltext
+from kubernaut_client.catalog.text import Reading, Text
 from kubernaut_client.models import UNSET, RemediationWorkflow
 from tests.unit.catalog.files import GOOD, PAYLOAD, good, payload, report, write
 from tests.workflows import workflow
@@ -295,7 +296,7 @@ def test_a_content_file_is_read_once_however_many_name_it(
     write(here, {"a.json": json.dumps(given), name: GOOD, "d/c.yaml": version("9.0.0")})
     texts: list[str] = []
 
-    def counted(text: yamltext.Text) -> yamltext.Reading:
+    def counted(text: Text) -> Reading:
         texts.append(text.text)
         return yamltext.read_yaml(text)
 

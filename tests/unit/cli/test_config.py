@@ -1,26 +1,13 @@
 """`kubernaut-client config`: what is in use and where it comes from, without asking anybody and without a secret."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from kubernaut_client import config as clients
-from kubernaut_client.cli.config import proxy_for, without_password
+from kubernaut_client.cli.config import without_password
 from tests.unit.cli.tools import call
-
-VARIABLES = (
-    *clients.URL_VARIABLES,
-    *("KUBERNAUT_TOKEN", "KUBERNAUT_TOKEN_FILE", "KUBERNAUT_CA_FILE", "KUBERNAUT_CLIENT_CERT", "KUBERNAUT_CLIENT_KEY"),
-    *(f"{scheme}_proxy" for scheme in ("http", "https", "all", "no")),
-    *(f"{scheme}_PROXY" for scheme in ("HTTP", "HTTPS", "ALL", "NO")),
-)
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
 
 
 def test_everything_by_options(tmp_path: Path) -> None:
@@ -137,9 +124,7 @@ def test_a_token_file_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert token == {"set": True, "source": "KUBERNAUT_TOKEN_FILE", "file": str(tmp_path / "token")}
 
 
-URLS = [
-    "http://ds.example:8080",
-    "https://ds.example",
+HERE = [
     "http://localhost:8080",
     "http://a.localhost",
     "http://localhost.",
@@ -149,31 +134,48 @@ URLS = [
     "http://[::1]:8080",
     "http://[::ffff:127.0.0.1]",
     "http://0.0.0.0",
+]
+ELSEWHERE = [
+    "http://ds.example:8080",
     "http://10.0.0.1",
-    "https://inside.corp",
     "http://inside.corp:8080",
+    "https://ds.example",
+    "https://inside.corp",
 ]
-PROXIES: list[dict[str, str]] = [
-    {},
-    {"http_proxy": "proxy:3128"},
-    {"https_proxy": "http://proxy:3128"},
-    {"ALL_PROXY": "socks5://proxy"},
-    {"http_proxy": "http://one", "all_proxy": "http://two"},
-    {"all_proxy": "http://proxy", "no_proxy": ".corp,10.0.0.1"},
-    {"all_proxy": "http://proxy", "no_proxy": "inside.corp:8080"},
-    {"all_proxy": "http://proxy", "no_proxy": "*"},
-    {"http_proxy": ""},
+# Variables, and the proxy of each URL of ELSEWHERE.
+PROXIES: list[tuple[dict[str, str], Sequence[str | None]]] = [
+    ({}, [None] * 5),
+    ({"http_proxy": "proxy:3128"}, ["http://proxy:3128"] * 3 + [None] * 2),
+    ({"https_proxy": "http://proxy:3128"}, [None] * 3 + ["http://proxy:3128"] * 2),
+    ({"ALL_PROXY": "http://proxy"}, ["http://proxy"] * 5),
+    ({"http_proxy": "http://one", "all_proxy": "http://two"}, ["http://one"] * 3 + ["http://two"] * 2),
+    (
+        {"all_proxy": "http://proxy", "no_proxy": ".corp,10.0.0.1"},
+        ["http://proxy", None, None, "http://proxy", None],
+    ),
+    (
+        {"all_proxy": "http://proxy", "no_proxy": "inside.corp:8080"},
+        ["http://proxy", "http://proxy", None, "http://proxy", "http://proxy"],
+    ),
+    ({"all_proxy": "http://proxy", "no_proxy": "*"}, [None] * 5),
+    ({"http_proxy": ""}, [None] * 5),
 ]
 
 
-@pytest.mark.parametrize("variables", PROXIES, ids=str)
-@pytest.mark.parametrize("url", URLS)
+@pytest.mark.parametrize(
+    ("variables", "url", "proxy"),
+    [
+        (variables, url, proxy)
+        for variables, elsewhere in PROXIES
+        for url, proxy in zip(HERE + ELSEWHERE, [*[None] * len(HERE), *elsewhere], strict=True)
+    ],
+)
 def test_the_proxy_is_the_one_that_the_client_takes(
-    url: str, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    variables: dict[str, str], url: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert proxy_for(url) == clients.proxy_for(url)
+    assert call("config", "-ojson", "--url", url).document["proxy"] == proxy
 
 
 @pytest.mark.parametrize(

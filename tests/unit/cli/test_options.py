@@ -21,14 +21,6 @@ from tests.unit.cli.tools import call
 Parse = Callable[..., Settings]
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*options.URL_VARIABLES, "KUBERNAUT_TOKEN", "KUBERNAUT_TOKEN_FILE"):
-        monkeypatch.delenv(name, raising=False)
-    for _, name in options.TLS_FILES.values():
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def parse() -> Parse:
     """The settings that words come to: "a b" is a command in a group in a group."""

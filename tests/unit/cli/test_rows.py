@@ -36,6 +36,8 @@ def test_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = shown(Output(), 20, monkeypatch, "x" * 50, indent=6, hanging=8)
     assert all(len(line) <= 34 for line in narrow)
     assert "".join(narrow).replace(" ", "") == "x" * 50
+    wide = shown(Output(), 30, monkeypatch, "stored: 日本語 日本語 " + "日本" * 10, indent=2, hanging=8)
+    assert wide == ["  stored: 日本語 日本語 日本日", "          " + "本日" * 5, "          " + "本日" * 3 + "本"]
 
 
 def test_a_section(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubernaut_client.cli.output import Output
 from kubernaut_client.cli.text import Part, Styled, table, table_lines, width_of, wrapped
@@ -57,6 +59,7 @@ def test_no_row_is_taken_before_its_time() -> None:
         ("one two three", 3, ["one", "two", "three"]),
         ("one-longer-than-that is", 6, ["one-longer-than-that", "is"]),
         ("日本 日本 日本", 9, ["日本 日本", "日本"]),
+        ("  one two", 20, ["  one two"]),
         ("", 5, [""]),
     ],
 )
@@ -64,6 +67,18 @@ def test_wrapping(text: str, width: int | None, lines: list[str]) -> None:
     assert wrapped(text, width) == lines
     assert " ".join(wrapped(text, width)) == text
     assert all(width is None or width_of(line) <= width or " " not in line for line in wrapped(text, width))
+
+
+@given(
+    text=st.lists(st.text("xé日e\u0301", max_size=40)).map(" ".join),
+    width=st.integers(min_value=1, max_value=30),
+    hanging=st.integers(min_value=0, max_value=8),
+)
+def test_no_line_is_too_wide_where_words_are_broken(text: str, width: int, hanging: int) -> None:
+    lines = wrapped(text, width, hanging=hanging, break_words=True)
+    assert all(width_of(line) <= max(width, hanging + 2) for line in lines)
+    assert all(line.startswith(" " * hanging) for line in lines[1:])
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
 
 
 SCRIPT = """

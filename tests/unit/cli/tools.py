@@ -17,18 +17,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import kubernaut_client.cli
+from tests.variables import SETTINGS
 
 COMMAND = [sys.executable, "-m", "kubernaut_client.cli"]
 PATIENCE = 60.0
 # What changes how the command behaves; a test sets what it is about.
 _VARIABLES = (
-    "KUBERNAUT_DATASTORAGE_URL",
-    "DATA_STORAGE_URL",
-    "KUBERNAUT_TOKEN",
-    "KUBERNAUT_TOKEN_FILE",
-    "KUBERNAUT_CA_FILE",
-    "KUBERNAUT_CLIENT_CERT",
-    "KUBERNAUT_CLIENT_KEY",
+    *SETTINGS,
     "NO_COLOR",
     "FORCE_COLOR",
     "COLUMNS",

@@ -12,18 +12,6 @@ import trustme
 from tests.unit.wire.driver import Driver
 from tests.unit.wire.server import Script, WireServer
 
-VARIABLES = (
-    "KUBERNAUT_DATASTORAGE_URL",
-    "DATA_STORAGE_URL",
-    "KUBERNAUT_TOKEN",
-    "KUBERNAUT_TOKEN_FILE",
-    "KUBERNAUT_CA_FILE",
-    "KUBERNAUT_CLIENT_CERT",
-    "KUBERNAUT_CLIENT_KEY",
-    *(f"{kind}_proxy" for kind in ("http", "https", "all", "no")),
-    *(f"{kind}_PROXY" for kind in ("HTTP", "HTTPS", "ALL", "NO")),
-)
-
 
 class Serve(Protocol):
     """Starts a scripted server that ends with the test."""
@@ -31,13 +19,6 @@ class Serve(Protocol):
     def __call__(
         self, script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", receive_buffer: int = 0
     ) -> WireServer: ...
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable that a client reads is set, whatever the machine has."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 import trustme
 
@@ -29,7 +28,7 @@ from kubernaut_client import (
     ResponseDecodeError,
     RetryPolicy,
     ServiceUnavailableError,
-    http,
+    pool,
 )
 from kubernaut_client.operations import UPDATE_WORKFLOW, Body
 from tests.unit.wire.conftest import Serve
@@ -134,7 +133,7 @@ def test_tls_handshake_is_cut(driver: Driver, serve: Serve) -> None:
 
 
 def test_every_connection_is_busy(driver: Driver, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "_LIMITS", httpx.Limits(max_connections=2, max_keepalive_connections=2))
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS", 2)
 
     def script(connection: Connection) -> None:
         connection.request()

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -341,6 +342,33 @@ def test_cancelled_one_by_one_at_any_moment(serve: Serve) -> None:
             names = [f"later-{number}" for number in range(120)]
             rows = await asyncio.gather(*(client.workflows.versions(name) for name in names))
             assert [found[0].workflow_name for found in rows] == names
+
+    asyncio.run(main())
+
+
+def test_crowds_cancelled_at_any_moment(serve: Serve) -> None:
+    """Each leaves connections that are new, in use and idle; room that got lost would add up."""
+    server = serve(keep_alive(echo))
+    chance = random.Random(20261121)
+
+    async def main() -> None:
+        async with AsyncDataStorageClient(server.url, timeout=20, retry=ONCE) as client:
+            cancelled = 0
+            for _ in range(40):
+                count = chance.choice([1, 1, 30, 60])
+                tasks = [asyncio.create_task(client.workflows.versions(f"x{number}")) for number in range(count)]
+                for _ in range(chance.randrange(80)):
+                    await asyncio.sleep(0)
+                await asyncio.sleep(chance.choice([0, chance.random() / 20]))
+                for task in tasks:
+                    if chance.random() < 0.7:
+                        task.cancel()
+                results = await asyncio.gather(*tasks, return_exceptions=True)
+                assert not [result for result in results if isinstance(result, Exception)]
+                cancelled += sum(isinstance(result, asyncio.CancelledError) for result in results)
+            assert cancelled > 100
+            rows = await asyncio.gather(*(client.workflows.versions(f"later-{number}") for number in range(120)))
+            assert len(rows) == 120
 
     asyncio.run(main())
 

@@ -22,16 +22,10 @@ from kubernaut_datastorage.models import StoredWorkflow
 from kubernaut_client import limits
 from kubernaut_client.catalog.documents import ContentFile, content_file
 from kubernaut_client.catalog.filenames import safe_names
+from kubernaut_client.catalog.jsontext import read_json
+from kubernaut_client.catalog.text import DEPTH_LIMIT, SIZE_LIMIT, CatalogProblem, Unreadable, decode
 from kubernaut_client.catalog.versions import json_text
-from kubernaut_client.catalog.yamltext import (
-    DEPTH_LIMIT,
-    SIZE_LIMIT,
-    CatalogProblem,
-    Unreadable,
-    decode,
-    read_json,
-    read_yaml,
-)
+from kubernaut_client.catalog.yamltext import read_yaml
 from kubernaut_client.errors import CatalogError
 from kubernaut_client.plan import ascending
 from kubernaut_client.problems import one_line
