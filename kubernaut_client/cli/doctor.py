@@ -70,7 +70,9 @@ def doctor(settings: Settings, write: bool) -> Result:
 
 def _look(settings: Settings, url: str, write: bool) -> Seen:
     """Ask everything that the answers so far leave a reason to ask for."""
-    from .config import proxy_for, token_source, without_password
+    from kubernaut_client.config import proxy_for
+
+    from .config import token_source, without_password
 
     seen = Seen(
         url=url,
