@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
-from .text import cut, printable
+from .text import printable
 
 Failure = Literal["name", "refused", "certificate", "plain", "tls", "proxy", "late", "dropped", "unreachable"]
 """Why no answer came. `plain`: TLS was offered to something that doesn't speak it."""
@@ -119,7 +119,9 @@ class Answer:
 
 def shown(text: str) -> str:
     """Words of a stranger's: one line, bounded, nothing that a terminal would obey."""
-    return cut(printable(text[: _SHOWN * 4]), _SHOWN, "...")
+    # By characters and not by columns, of which combining ones take none.
+    safe = printable(text[: _SHOWN + 1])
+    return safe if len(safe) <= _SHOWN else f"{safe[: _SHOWN - 3]}..."
 
 
 def samples(text: str, name: str) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from email.utils import formatdate
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kubernaut_client.cli.observation import Answer, Kind, moment, samples, shown
@@ -76,6 +76,8 @@ depth_total 7
 
 
 @given(st.text())
+@example("0" * 194 + "\u0300\u034f")
+@example("\u0300" * 1000)
 def test_any_text_is_read(text: str) -> None:
     assert all(isinstance(value, float) for value in samples(text, "depth").values())
     assert shown(text).isprintable() or not shown(text)
