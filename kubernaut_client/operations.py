@@ -25,7 +25,7 @@ from kubernaut_datastorage.api.audit_write_api import (
     create_notification_audit,
     query_audit_events,
 )
-from kubernaut_datastorage.api.health import health_check, liveness_check, readiness_check
+from kubernaut_datastorage.api.health import get_metrics, health_check, liveness_check, readiness_check
 from kubernaut_datastorage.api.workflow_catalog_api import (
     create_workflow,
     disable_workflow,
@@ -186,6 +186,14 @@ class Unread(Operation[Answer]):
     def read(self, answer: Answer) -> Answer:
         self.accept(answer)
         return answer
+
+
+class Text(Operation[str]):
+    """An operation that answers with a text instead of JSON."""
+
+    def read(self, answer: Answer) -> str:
+        self.accept(answer)
+        return answer.body.decode("utf-8", "replace")
 
 
 class Body:
@@ -505,6 +513,7 @@ READINESS_CHECK = Operation(
 LIVENESS_CHECK = Operation(
     "livenessCheck", "GET", "/health/live", liveness_check._get_kwargs, {200: _document}, _READ, _HEALTH
 )
+METRICS = Text("getMetrics", "GET", "/metrics", get_metrics._get_kwargs, {200: str}, _READ, ("text/plain",))
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     CREATE_WORKFLOW,
@@ -521,6 +530,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     HEALTH_CHECK,
     READINESS_CHECK,
     LIVENESS_CHECK,
+    METRICS,
 )
 """Every operation of the contract."""
 

@@ -60,7 +60,7 @@ def config(settings: Settings) -> Result:
         url, error = settings.base_url(), raised
     keys: _Keys = {
         "url": {"value": url, "source": _first("--url" if settings.url is not None else None, *URL_VARIABLES)},
-        "token": _token(settings),
+        "token": token_source(settings),
         "tls": {name: _file(settings, name) for name in TLS_FILES},
         "proxy": None if url is None else without_password(proxy_for(url)),
         "timeout_seconds": DEFAULT_TIMEOUT if settings.timeout is None else settings.timeout,
@@ -91,7 +91,7 @@ def _first(option: str | None, *variables: str) -> str | None:
     return option or next((name for name in variables if os.environ.get(name)), None)
 
 
-def _token(settings: Settings) -> _Token:
+def token_source(settings: Settings) -> _Token:
     option = "--token-file" if settings.token_file is not None else None
     source = _first(option, "KUBERNAUT_TOKEN", "KUBERNAUT_TOKEN_FILE")
     file = settings.token_file if option else None

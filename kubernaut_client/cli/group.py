@@ -29,9 +29,11 @@ COMMANDS: dict[str, Entry] = {
     "plan": Entry("Catalog", "plan:plan", "Show what an apply would create, and what differs."),
     "apply": Entry("Catalog", "apply:apply", "Create what the files have and the service hasn't."),
     "export": Entry("Catalog", "export:export", "Write every stored version to files."),
-    "workflows": Entry("Catalog", "workflows:workflows", "Look at stored workflows, change their status, go back."),
+    "workflows": Entry("Catalog", "workflows:workflows", "Look at stored workflows, search, change status, go back."),
+    "audit": Entry("Audit trail", "audit:audit", "Look at the audit trail."),
     "health": Entry("Service", "health:health", "Show whether the service and its database are well."),
     "wait": Entry("Service", "wait:wait", "Wait until the service takes requests."),
+    "doctor": Entry("Service", "doctor:doctor", "Find out what is wrong with the service, and what to do."),
     "config": Entry("Service", "config:config", "Show the configuration in use, and where it comes from."),
     "emulator": Entry("Service", "emulator:emulator", "Run Data Storage for tests, on an embedded PostgreSQL."),
 }

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from .text import Part, Style, Styled, printable, table_lines, width_of, wrapped
@@ -117,6 +117,48 @@ class Output:
         self._documented = True
         self._write_stdout(text + "\n")
 
+    def array_document(
+        self,
+        name: str,
+        items: Iterable[Mapping[str, object]],
+        *,
+        command: str,
+        end: Callable[[BaseException | None], tuple[int, Mapping[str, object]]],
+    ) -> BaseException | None:
+        """A document whose member `name` is an array that is printed while its items come, however many they are.
+
+        `end` gets what ended the items too early, if anything did, and gives the exit code and the keys behind them;
+        so the document is complete also then. When nobody reads any more, no further item is taken.
+        """
+        import json
+
+        def member(key: str, value: object, indent: str) -> str:
+            text = json.dumps(value, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
+            return f"{indent}{json.dumps(key)}: " + text.replace("\n", "\n" + indent)
+
+        frame = {"schema_version": SCHEMA_VERSION, "command": command, "base_url": self.base_url}
+        self._documented = True
+        self._write_stdout("{\n" + "".join(member(key, value, "  ") + ",\n" for key, value in frame.items()))
+        self._write_stdout(f"  {json.dumps(name)}: [")
+        failure: BaseException | None = None
+        between = "\n    "
+        try:
+            for item in items:
+                text = json.dumps(item, indent=2, allow_nan=False).replace("\x7f", "\\u007f")
+                self._write_stdout(between + text.replace("\n", "\n    "))
+                between = ",\n    "
+                if self._stdout_error is not None:
+                    break
+        # Told behind what there is of the array.
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - see above
+            failure = error
+        code, keys = end(failure)
+        self._write_stdout("]" if between == "\n    " else "\n  ]")
+        for key, value in {**keys, "exit_code": code}.items():
+            self._write_stdout(",\n" + member(key, value, "  "))
+        self._write_stdout("\n}\n")
+        return failure
+
     # Messages: stderr
 
     def note(self, *parts: Part) -> None:
@@ -155,6 +197,11 @@ class Output:
         """Hand over everything; what kept stdout from taking it, a reader that went away not counted."""
         self.flush()
         return None if isinstance(self._stdout_error, BrokenPipeError) else self._stdout_error
+
+    @property
+    def given_up(self) -> bool:
+        """Whether stdout is known to take no more."""
+        return self._stdout_error is not None
 
     def reader_is_gone(self) -> bool:
         """Whether nobody reads stdout any more, for text that others wrote there; what is left goes nowhere then."""

@@ -162,7 +162,9 @@ def in_options(**options: str) -> Generator[None]:
         argument, colon, reason = str(error).partition(": ")
         if not colon or argument not in options:
             raise
-        raise click.UsageError(f"{options[argument]}: {reason}") from error
+        # Also where click doesn't add it by itself, as when the rows are asked for while they are printed.
+        context = click.get_current_context(silent=True)
+        raise click.UsageError(f"{options[argument]}: {reason}", context) from error
 
 
 def missing(message: str) -> CommandFailed:

@@ -8,13 +8,14 @@ from .command import Group
 from .workflow_get import get
 from .workflow_list import list_
 from .workflow_rollback import rollback
+from .workflow_search import search
 from .workflow_status import deprecate, disable, enable
 from .workflow_versions import versions
 
 
 @click.group("workflows", cls=Group)
 def workflows() -> None:
-    """Look at stored workflows, change their status, and go back to older content.
+    """Look at stored workflows, search them, change their status, and go back to older content.
 
     A workflow is named NAME (its latest version), NAME@VERSION or by the UUID of a version. A name may hold "@" itself:
     what follows the last one is a version, unless a workflow has the whole text as its name.
@@ -27,5 +28,5 @@ def workflows() -> None:
     """
 
 
-for _command in (list_, get, versions, disable, enable, deprecate, rollback):
+for _command in (list_, get, versions, search, disable, enable, deprecate, rollback):
     workflows.add_command(_command)

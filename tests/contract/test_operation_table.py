@@ -52,7 +52,7 @@ TABLE: dict[str, Operation[Any]] = {row.name: row for row in OPERATIONS}
 
 def test_every_operation_has_one_row_and_every_row_an_operation() -> None:
     assert set(TABLE) == set(DESCRIBED)
-    assert len(TABLE) == len(OPERATIONS) == 14
+    assert len(TABLE) == len(OPERATIONS) == 15
 
 
 @pytest.mark.parametrize("name", DESCRIBED)
@@ -88,6 +88,7 @@ SETTLEMENTS = {
     "healthCheck": Settlement.REPEAT,
     "readinessCheck": Settlement.REPEAT,
     "livenessCheck": Settlement.REPEAT,
+    "getMetrics": Settlement.REPEAT,
 }
 
 

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from kubernaut_client.emulator import Emulator
+from tests.events import event
 from tests.integration import workflow_documents
 from tests.integration.cli_catalog import every_action, schema, write
+from tests.integration.emulator_tools import call as request
 from tests.unit.cli.keys import EVERY, differences, documented
 from tests.unit.cli.test_group import all_commands
 from tests.unit.cli.tools import COMMAND, PATIENCE, call, nobody, piped
@@ -85,6 +87,29 @@ def wait(emulator: Emulator) -> Documents:
         yield call("wait", "--url", url, "--for", "0.1", "-ojson").document
 
 
+def doctor(emulator: Emulator) -> Documents:
+    yield call("doctor", "--url", emulator.url, "-ojson").document
+    yield call("doctor", "--url", emulator.url, "--write", "-ojson").document
+    emulator.fault("createAuditEventsBatch", drop="before")
+    yield call("doctor", "--url", emulator.url, "--write", "-ojson").document
+    with nobody() as url:
+        yield call("doctor", "--url", url, "-ojson").document
+
+
+def audit_query(emulator: Emulator) -> Documents:
+    yield call("audit", "query", "--url", emulator.url, "-ojson").document
+    full = event("a", namespace="n", cluster_name="c")
+    assert request(emulator, "POST", "/api/v1/audit/events", full).status == 201
+    (row,) = call("audit", "query", "--url", emulator.url, "-ojson").document["events"]
+    child = event("b", parent_event_id=row["event_id"])
+    assert request(emulator, "POST", "/api/v1/audit/events", child).status == 201
+    yield call("audit", "query", "--url", emulator.url, "-ojson").document
+    bare = {**row, "event_timestamp": row["event_timestamp"], "severity": ""}
+    page = {"data": [bare, {}], "pagination": {"has_more": False}}
+    emulator.fault("queryAuditEvents", status=200, body=page)
+    yield call("audit", "query", "--url", emulator.url, "-ojson").document
+
+
 def run_emulator(emulator: Emulator) -> Documents:
     process = subprocess.Popen([*COMMAND, "emulator", "-ojson"], stdout=subprocess.PIPE, text=True)
     try:
@@ -112,6 +137,8 @@ SCENARIOS: dict[str, Callable[[Emulator], Documents]] = {
     "config": config,
     "health": health,
     "wait": wait,
+    "doctor": doctor,
+    "audit query": audit_query,
     "emulator": run_emulator,
     **workflow_documents.SCENARIOS,
 }

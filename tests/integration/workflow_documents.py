@@ -61,6 +61,15 @@ def versions(emulator: Emulator) -> Documents:
     yield run(emulator, "versions", "restart-pod")
 
 
+def search(emulator: Emulator) -> Documents:
+    labels: dict[str, str] = workflow()["labels"]
+    arguments = [word for name, value in labels.items() for word in (f"--{name.replace('_', '-')}", value)]
+    store(emulator, workflow("a"), workflow("b", **FULL))
+    yield run(emulator, "search", *arguments, "--label", "team=platform", "--detected", "gitOpsTool=flux")
+    emulator.fault("getWorkflowByID", status=500, body={"title": "x"})
+    yield run(emulator, "search", *arguments)
+
+
 def disable(emulator: Emulator) -> Documents:
     store(emulator, workflow(version="1.0.0"), workflow(version="1.1.0"))
     yield run(emulator, "disable", "restart-pod@1.0.0")
@@ -94,6 +103,7 @@ SCENARIOS: dict[str, Callable[[Emulator], Documents]] = {
     "workflows list": list_,
     "workflows get": get,
     "workflows versions": versions,
+    "workflows search": search,
     "workflows disable": disable,
     "workflows enable": enable,
     "workflows deprecate": deprecate,

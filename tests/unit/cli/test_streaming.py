@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,3 +124,59 @@ def test_a_full_disk_is_noticed() -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run([sys.executable, "-c", script], stdout=full, check=False)
     assert done.returncode == errno.ENOSPC
+
+
+def written(items: Iterator[dict[str, object]], code: int = 0, **keys: object) -> BaseException | None:
+    """A document of these items, ended with a code and keys; what ended the items too early."""
+    output = Output(json=True)
+    output.base_url = "http://x"
+    return output.array_document(
+        "rows", items, command="test", end=lambda error: (code, {**keys, "failed": bool(error)})
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_an_array_that_is_written_as_it_comes(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert written(({"a\n\x7f": [number, {}]} for number in range(count)), 3, more=None) is None
+    text = capsys.readouterr().out
+    document = json.loads(text)
+    assert list(document) == ["schema_version", "command", "base_url", "rows", "more", "failed", "exit_code"]
+    assert document["rows"] == [{"a\n\x7f": [number, {}]} for number in range(count)]
+    assert (document["exit_code"], document["more"], document["failed"]) == (3, None, False)
+    assert text.isascii()
+    assert text.replace("\n", "").isprintable()
+    assert text == json.dumps(document, indent=2).replace("\x7f", "\\u007f") + "\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
+def test_an_array_that_ends_too_early(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    def items() -> Iterator[dict[str, object]]:
+        yield {"a": 1}
+        raise error
+
+    assert written(items(), 1) is error
+    document = json.loads(capsys.readouterr().out)
+    assert (document["rows"], document["failed"], document["exit_code"]) == ([{"a": 1}], True, 1)
+
+
+def test_no_item_is_taken_for_nobody() -> None:
+    script = (
+        "import sys\n"
+        "from kubernaut_client.cli.output import Output\n"
+        "taken = 0\n"
+        "def items():\n"
+        "    global taken\n"
+        "    while True:\n"
+        "        taken += 1\n"
+        "        yield {'a': 'x' * 1000}\n"
+        "Output(json=True).array_document('rows', items(), command='test', end=lambda error: (0, {}))\n"
+        "print(taken, file=sys.stderr)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.read(2) == b"{\n"
+    process.stdout.close()
+    assert process.stderr is not None
+    assert 0 < int(process.stderr.read()) < 1000
+    process.stderr.close()
+    assert process.wait() == 0
