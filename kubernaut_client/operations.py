@@ -226,12 +226,12 @@ _TEXTS = """
     container_digest status_reason disabled_by disabled_reason previous_version deprecation_notice version_notes
     change_summary approved_by created_by updated_by
 """
-_KINDS: dict[type | tuple[type, ...], tuple[str, ...]] = {
-    str: tuple(_TEXTS.split()),
-    bool: ("is_latest_version",),
-    int: ("expected_duration_seconds", "total_executions", "successful_executions"),
-    (int, float): ("expected_success_rate", "actual_success_rate"),
-    dict: ("labels", "detected_labels"),
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(_TEXTS.split(), str),
+    "is_latest_version": bool,
+    **dict.fromkeys(("expected_duration_seconds", "total_executions", "successful_executions"), int),
+    **dict.fromkeys(("expected_success_rate", "actual_success_rate"), (int, float)),
+    **dict.fromkeys(("labels", "detected_labels"), dict),
 }
 _TIMES = ("created_at", "updated_at", "disabled_at", "approved_at")
 
@@ -240,16 +240,17 @@ def stored_workflow(document: object) -> StoredWorkflow:
     """A workflow of a reply. Nulls and year-0001 times count as absent; what is of another type raises TypeError."""
     if not isinstance(document, dict):
         raise TypeError("a workflow must be an object")
-    members = {name: value for name, value in cast("dict[str, Any]", document).items() if value is not None}
-    for kinds, names in _KINDS.items():
-        for name in names:
-            if name in members and not isinstance(members[name], kinds):
-                raise TypeError(f"{name} is of type {type(members[name]).__name__}")
+    members: dict[str, Any] = {}
+    for name, value in cast("dict[str, Any]", document).items():
+        if value is not None:
+            if not isinstance(value, _KINDS.get(name, object)):
+                raise TypeError(f"{name} is of type {type(value).__name__}")
+            members[name] = value
     for name in _TIMES:
         if str(members.get(name, "")).startswith(ZERO_TIME):
             del members[name]
     for name in ("labels", "detected_labels"):
-        if name in members:
+        if None in members.get(name, {}).values():
             members[name] = {key: value for key, value in members[name].items() if value is not None}
     for key, value in members.get("labels", {}).items():
         if not isinstance(value, str):

@@ -106,6 +106,14 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
 
 
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+# `json.loads` makes a new one for every call that has options.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
 def load_json(body: bytes, limit: int | None = READ_LIMIT) -> object:
     """Decode JSON (RFC 8259: UTF-8, neither NaN nor Infinity); ValueError for whatever can't be decoded.
 
@@ -113,7 +121,7 @@ def load_json(body: bytes, limit: int | None = READ_LIMIT) -> object:
     """
     text = body.removeprefix(b"\xef\xbb\xbf").decode()
     try:
-        document: object = json.loads(text, parse_constant=_no_constant)
+        document: object = _DECODER.decode(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if limit is not None and text.count("[") + text.count("{") > limit and deeper(document, limit):
@@ -176,7 +184,3 @@ def _findings(detail: str) -> list[tuple[str, str | None, str]]:
         return [(detail.partition(_DUMP)[0], None, "")]
     matches = ((part, _ITEM.match(part) or _PARAMETER.match(part)) for part in others)
     return found + [(part.partition(_DUMP)[0], match[1], match[2]) for part, match in matches if match]
-
-
-def _no_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
