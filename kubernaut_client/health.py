@@ -26,6 +26,7 @@ from .problems import json_object, one_line
 from .retry import RetryPolicy, seconds
 
 _POLL = RetryPolicy(wait_initial=0.05, wait_max=1.0, jitter=0.05)
+_LEAST = 0.05  # seconds
 
 
 class AsyncHealth:
@@ -53,8 +54,8 @@ class AsyncHealth:
         """Ask `/health/ready` until it says so, for up to `timeout` seconds, else `RequestTimeoutError` saying why."""
         end = time.monotonic() + seconds("timeout", timeout, kind=InvalidRequestError)
         failures = 0
+        left = timeout
         while True:
-            left = max(end - time.monotonic(), 0.001)
             call = self._options.call(min(self._options.timeout, left), left)
             status = await self._probe(READINESS_CHECK, "ready", call)
             if status.ok:
@@ -64,6 +65,10 @@ class AsyncHealth:
             if time.monotonic() + pause >= end:
                 break
             await self._options.session.sleep(pause)
+            left = end - time.monotonic()
+            # A pause may take longer than it should, and an attempt without time would say that nobody answers.
+            if left < _LEAST:
+                break
         why = ", ".join(filter(None, (status.status, status.reason, status.error)))
         raise RequestTimeoutError(
             f"not ready within {timeout:g} s: {one_line(why)}", operation=READINESS_CHECK.name, outcome=Outcome.UNKNOWN

@@ -16,7 +16,7 @@ from kubernaut_client.emulator import Emulator
 
 WORKFLOWS = "/api/v1/workflows"
 CATALOG = "remediation_workflow_catalog"
-PATIENCE = 20.0  # seconds; far more than anything here takes
+PATIENCE = 60.0  # seconds; far more than anything here takes
 
 
 @dataclass(frozen=True)

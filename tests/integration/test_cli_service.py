@@ -116,13 +116,13 @@ def test_a_web_page_where_the_service_should_be(emulator: Emulator) -> None:
     assert ran.code == 1
     assert "is --url right?" in ran.stderr
     assert "base_url" not in ran.stdout + ran.stderr
-    ran = call("wait", "--for", "0.2", "--url", emulator.url)
+    ran = call("wait", "--for", "1", "--url", emulator.url)
     assert ran.code == 1
     words = "answers, but not as Data Storage does: is --url right?"
     assert [line.partition("s: ")[2] for line in ran.stderr.splitlines()] == [words, words]
     emulator.clear_faults()
     emulator.fault("readinessCheck", status=200, body={"hello": "world"}, count=None)
-    assert call("wait", "--for", "0.2", "--url", emulator.url).stderr.endswith(f"s: {words}\n")
+    assert call("wait", "--for", "1", "--url", emulator.url).stderr.endswith(f"s: {words}\n")
 
 
 def test_a_web_page_for_any_command(emulator: Emulator) -> None:
@@ -137,7 +137,7 @@ def test_a_web_page_for_any_command(emulator: Emulator) -> None:
 def test_a_token_that_is_not_taken(status: int, emulator: Emulator) -> None:
     for operation in ("livenessCheck", "readinessCheck"):
         emulator.fault(operation, status=status, body="no", count=None)
-    for arguments in (["health"], ["wait", "--for", "0.2"]):
+    for arguments in (["health"], ["wait", "--for", "1"]):
         ran = call(*arguments, "--url", emulator.url)
         assert ran.code == 1
         assert f"{status}: is the token right? set --token-file" in ran.stderr

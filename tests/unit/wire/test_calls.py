@@ -3,10 +3,11 @@
 import dataclasses
 import json
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -23,6 +24,7 @@ from kubernaut_client import (
     RetryPolicy,
     ServiceUnavailableError,
 )
+from kubernaut_client.http import AsyncSession, Session
 from tests.unit.wire.conftest import Serve
 from tests.unit.wire.driver import IDENTITY, ONCE, STORED, WORKFLOW, Driver
 from tests.unit.wire.server import Received, answer, closed_port, keep_alive
@@ -382,6 +384,27 @@ def test_wait_until_ready_takes_seconds_too(driver: Driver) -> None:
     client = driver.client("http://127.0.0.1:1")
     for value in WRONG_SECONDS:
         assert "timeout" in str(driver.error(lambda value=value: client.wait_until_ready(value)))  # type: ignore[misc]
+
+
+def test_wait_until_ready_says_what_was_answered_last(
+    driver: Driver, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when a pause took so long that there was no time left for another answer."""
+    server = serve(keep_alive(lambda _: answer(403, b"no")))
+    client = driver.client(server.url)
+    pauses: list[float] = []
+
+    def oversleep(_: Session, seconds: float) -> None:
+        pauses.append(seconds)
+        time.sleep(0.96)
+
+    async def aoversleep(_: AsyncSession, seconds: float) -> None:
+        oversleep(cast("Session", _), seconds)
+
+    monkeypatch.setattr(Session, "sleep", oversleep)
+    monkeypatch.setattr(AsyncSession, "sleep", aoversleep)
+    assert "403" in str(driver.error(lambda: client.wait_until_ready(1)))
+    assert (len(pauses), len(server.requests)) == (1, 1)
 
 
 def test_options_of_the_wrong_kind(driver: Driver) -> None:
