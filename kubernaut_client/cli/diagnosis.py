@@ -391,8 +391,9 @@ def _health(seen: Seen) -> Check:
 
 def _database_is_down(seen: Seen, probe: Probe) -> Check:
     why = f": {shown(probe.error)}" if probe.error else ""
-    lost = seen.written is not None and seen.written.single and seen.written.effect == "failed"
-    queued = "can't be queued in Redis" if lost else "are queued in Redis"
+    shown_by = seen.written.effect if seen.written is not None and seen.written.single else None
+    queued = "can't be queued in Redis" if shown_by == "failed" else "are queued in Redis"
+    queued += "" if shown_by in ("failed", "queued") else " if that is up"
     meaning = f"It doesn't reach its database. Reads fail, batches fail, and single events {queued}."
     known = probe.reason == "database_unreachable" or probe.status == "unhealthy"
     return Check(
@@ -479,6 +480,8 @@ def _writes(seen: Seen) -> Check:
     if (blocked := _blocked("writes", seen)) is not None:
         return blocked
     written = seen.written
+    if seen.database_is_down and not seen.write:
+        return _because("writes", _TAKES_NONE, "health")
     if not seen.write:
         return Check(
             id="writes",
@@ -493,7 +496,7 @@ def _writes(seen: Seen) -> Check:
     if written.effect == "stored":
         return Check(id="writes", verdict="ok", seen=f"An event was stored: correlation id {written.correlation_id}.")
     if written.single and written.effect in ("queued", "failed"):
-        return _because("writes", "The database takes no events while it is down", "health")
+        return _because("writes", _TAKES_NONE, "health")
     told = "proxy" if written.answer.status == 407 else _ELSEWHERE.get(written.effect)
     if told is not None:
         refused = "couldn't be sent" if written.effect == "unsent" else "was refused"
@@ -501,6 +504,7 @@ def _writes(seen: Seen) -> Check:
     return _problem_with(seen, written)
 
 
+_TAKES_NONE = "The database takes no events while it is down"
 _ELSEWHERE = {"denied": "token", "limited": "limits", "mistimed": "clock", "unsent": "connection"}
 """Which check tells it, if it isn't the writes that fail."""
 

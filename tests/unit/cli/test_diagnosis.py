@@ -386,6 +386,8 @@ def test_database_down() -> None:
     assert by_id(DOWN)["health"].seen == "The service says unhealthy, database_unreachable: no route."
     for name in ("catalog", "audit"):
         assert by_id(DOWN)[name].seen == "It can't be read while the database is down: see health."
+    assert by_id(DOWN)["writes"].seen == "The database takes no events while it is down: see health."
+    assert "single events are queued in Redis if that is up." in (by_id(DOWN)["health"].meaning or "")
     assert by_id(replace(DOWN, write=True))["writes"].seen == "No event was sent: see health."
     assert DOWN.route == "single"
     assert replace(DOWN, events=silent("late")).route is None
@@ -567,7 +569,7 @@ def test_a_single_event_while_the_database_is_down() -> None:
     assert queued["redis"].seen.startswith("As the database is down, an event was queued in Redis")
     assert queued["writes"].seen == "The database takes no events while it is down: see health."
     assert queued["queue"].seen.endswith("isn't counted. The event of this run waits there now.")
-    assert "single events are queued in Redis" in (queued["health"].meaning or "")
+    assert (queued["health"].meaning or "").endswith("single events are queued in Redis.")
     failed = check("failed")
     assert failed["redis"].verdict == "problem"
     assert "was answered with 500 (Internal Server Error: x)." in failed["redis"].seen
