@@ -7,16 +7,20 @@ so is one that can't be made from outside.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 from urllib.parse import urlsplit
 
 from .failures import AUTHENTICATE
-from .observation import Answer, Kind, moment, samples, shown
+from .observation import Answer, Kind, is_data_storage, moment, samples, shown
 
 Verdict = Literal["ok", "problem", "not_checked"]
-Effect = Literal["stored", "rejected", "failed", "denied", "unknown"]
+Effect = Literal[
+    "stored", "queued", "rejected", "mistimed", "failed", "denied", "limited", "foreign", "unsent", "unknown"
+]
+"""What became of an event. `mistimed`: refused for its time. `failed`: the service says that it couldn't write it.
+`foreign`: an answer that the service itself doesn't give, by which it isn't stored."""
 
 _CLOCK_LIMIT = 60.0  # seconds that two clocks may differ before it is worth a word
 _FUTURE_LIMIT = 300.0  # seconds after the service's clock that an event may have
@@ -53,13 +57,19 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What became of the event that was sent; `day` is that of its timestamp."""
+    """What became of the event that was sent; `day` is that of its timestamp.
+
+    `answer` is what came, without a status if nothing did. `single`: by the route for single events, which queues in
+    Redis what the database doesn't take.
+    """
 
     effect: Effect
     correlation_id: str
     day: datetime
     words: str = ""
     event_id: str | None = None
+    answer: Answer = field(default_factory=Answer)
+    single: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +98,16 @@ class Seen:
 
     @property
     def answers(self) -> list[Answer]:
-        """Those that came to an answer."""
+        """Those that came to an answer, that to the event last."""
         probes = [each.answer for each in (self.health, self.ready) if each is not None]
-        asked = (self.live, self.rows, *probes, self.row, self.versions, self.events, self.metrics)
+        sent = None if self.written is None else self.written.answer
+        asked = (self.live, self.rows, *probes, self.row, self.versions, self.events, self.metrics, sent)
         return [each for each in asked if each is not None and each.status is not None]
+
+    @property
+    def first(self) -> Answer | None:
+        """The first answer that came; None if nobody answers."""
+        return next((each for each in (self.live, self.rows) if each is not None and each.status is not None), None)
 
     @property
     def is_data_storage(self) -> bool:
@@ -101,23 +117,32 @@ class Seen:
     @property
     def stranger(self) -> Literal["proxy", "token", "service"]:
         """Which check tells why it isn't Data Storage that answers."""
-        kinds = {each.kind for each in (self.live, self.rows) if each is not None}
-        return "proxy" if self.live.status == 407 else "token" if "denied" in kinds else "service"
+        asked = [each for each in (self.live, self.rows) if each is not None]
+        if any(each.status == 407 for each in asked):
+            return "proxy"
+        return "token" if any(each.kind == "denied" for each in asked) else "service"
 
     @property
     def database_is_down(self) -> bool:
-        return self.health is not None and self.health.status is not None and self.health.status != "healthy"
+        return self.health is not None and self.health.status == "unhealthy"
 
     @property
-    def may_write(self) -> bool:
-        """Whether an event would show something that isn't known already."""
-        events = self.events
-        return self.is_data_storage and not self.database_is_down and events is not None and events.kind == "well"
+    def route(self) -> Literal["batch", "single"] | None:
+        """By which route an event would show something that isn't known already.
+
+        The batch route tells whether the database takes it. While that is known to be down, the one for single events
+        tells whether Redis is up, into which it is queued then.
+        """
+        if not self.is_data_storage or self.events is None:
+            return None
+        if self.database_is_down:
+            return "single" if self.events.kind == "fails" else None
+        return "batch" if _has(self.events, "data") else None
 
     @property
     def ahead(self) -> float | None:
         """Seconds by which the service's clock is ahead of the one here."""
-        return self.live.ahead
+        return None if self.first is None else self.first.ahead
 
 
 def diagnose(seen: Seen) -> list[Check]:
@@ -126,9 +151,17 @@ def diagnose(seen: Seen) -> list[Check]:
 
 
 def _connection(seen: Seen) -> Check:
-    live = seen.live
-    if live.status is not None:
-        took = max(live.seconds, 0.001)
+    first, live, written = seen.first, seen.live, seen.written
+    if first is not None and written is not None and written.effect == "unsent":
+        return Check(
+            id="connection",
+            verdict="problem",
+            seen=f"{seen.url} answered, and then an event couldn't be sent: {shown(written.words)}.",
+            meaning="The service, or the way to it, went away meanwhile. The event isn't stored.",
+            advice="Ask again. If it stays so, see whether the service restarts, and what stands before it.",
+        )
+    if first is not None:
+        took = max(first.seconds, 0.001)
         return Check(id="connection", verdict="ok", seen=f"{seen.url} answers, the first time within {took:.3f} s.")
     host = urlsplit(seen.url).hostname or ""
     through = f" through the proxy {seen.proxy}" if seen.proxy else ""
@@ -199,38 +232,37 @@ def _proxy(seen: Seen) -> Check:
     if seen.proxy is None:
         return Check(id="proxy", verdict="ok", seen="None: the environment names no proxy for this URL.")
     words = f"Requests go through {seen.proxy}, which the environment names."
-    if seen.live.status is not None and (urlsplit(seen.url).hostname or "").endswith(_IN_CLUSTER):
+    if seen.first is not None and (urlsplit(seen.url).hostname or "").endswith(_IN_CLUSTER):
         words += " The name is one of inside a cluster, which a proxy seldom has to do with: mind NO_PROXY."
     return Check(id="proxy", verdict="ok", seen=words)
 
 
 def _service(seen: Seen) -> Check:
-    live = seen.live
-    if live.status is None:
+    live, first = seen.live, seen.first
+    if first is None:
         return _because("service", "Nobody answers", "connection")
     if seen.is_data_storage:
         words = "It is Data Storage that answers."
-        if not _alive(live):
+        if _has_no_health(live):
             words += f" Its health routes aren't at this address: {live.words}."
         return Check(id="service", verdict="ok", seen=words)
     if seen.stranger == "proxy":
         return _because("service", "A proxy answers in its place", "proxy")
     if seen.stranger == "token":
         return _because("service", "Who is behind can't be told", "token")
-    return _not_ours(seen, live)
+    return _not_ours(seen, first)
 
 
 def _not_ours(seen: Seen, live: Answer) -> Check:
     path = urlsplit(seen.url).path
-    asked = f"{path}/health/live"
-    seen_words = f"{asked} answers {live.words}."
+    asked = "/health/live" if live is seen.live else "/api/v1/workflows"
+    seen_words = f"{path}{asked} answers {live.words}."
     if live.kind == "gateway":
         meaning = "A proxy, an ingress or a mesh answers, and finds no service behind it."
         advice = "Check whether the service runs and is ready, and that the route leads to it."
     elif live.kind == "limited":
         meaning, advice = "Something before the service takes no more requests now.", "Wait, and ask again."
     elif live.status is not None and 300 <= live.status < 400:
-        seen_words = f"{asked} answers {live.status}, to {live.location or 'nowhere'}."
         meaning = "A redirect, as to a login page or to another address: nothing of Data Storage's. None is followed."
         advice = "Use the address that leads to the service itself, or one that takes a token instead of a login."
     elif live.media_type == "text/html":
@@ -254,16 +286,16 @@ def _not_ours(seen: Seen, live: Answer) -> Check:
 
 
 def _token(seen: Seen) -> Check:
-    if seen.live.status is None:
+    if seen.first is None:
         return _because("token", "Nobody answers", "connection")
     denied = next((each for each in seen.answers if each.kind == "denied"), None)
-    if denied is not None and not seen.is_data_storage and seen.stranger == "proxy":
+    if not seen.is_data_storage and (denied is None or seen.stranger == "proxy"):
         return _foreign("token", seen)
-    if denied is None and seen.written is not None and seen.written.effect == "denied":
+    if denied is not None and seen.written is not None and denied is seen.written.answer:
         return Check(
             id="token",
             verdict="problem",
-            seen=f"Reading is allowed, writing isn't: {seen.written.words}.",
+            seen=f"Reading is allowed, writing isn't: {denied.words}.",
             meaning="The token may read only.",
             advice="Give its account the right to write (POST), or use another one.",
         )
@@ -284,11 +316,19 @@ def _token(seen: Seen) -> Check:
 
 
 def _clock(seen: Seen) -> Check:
-    if seen.live.status is None:
-        return _because("clock", "Nobody answers", "connection")
-    if not seen.is_data_storage:
-        return _foreign("clock", seen)
+    if (blocked := _blocked("clock", seen)) is not None:
+        return blocked
     ahead = seen.ahead
+    if seen.written is not None and seen.written.effect == "mistimed":
+        source = "here, as no answer had a Date header that can be used" if ahead is None else "the Date header"
+        return Check(
+            id="clock",
+            verdict="problem",
+            seen=f"An event with the time of {source} was refused: {shown(seen.written.words)}.",
+            meaning="The service has another clock than that. A Date header may be that of an ingress or a mesh before"
+            " it. Events with the right time are refused, too, if the service's clock is the wrong one.",
+            advice="Find out which clock is wrong (date -u, also where the service runs), and have it set by NTP.",
+        )
     if ahead is None:
         return Check(id="clock", verdict="not_checked", seen="The answers have no Date header that can be used.")
     if abs(ahead) < _CLOCK_LIMIT:
@@ -312,12 +352,16 @@ def _clock(seen: Seen) -> Check:
 def _health(seen: Seen) -> Check:
     if (blocked := _blocked("health", seen)) is not None:
         return blocked
-    health, ready = seen.health, seen.ready
-    if health is None or not _alive(seen.live):
+    live, health, ready = seen.live, seen.health, seen.ready
+    if health is not None and seen.database_is_down:
+        return _database_is_down(seen, health)
+    if health is None or ready is None or _has_no_health(live):
         return Check(id="health", verdict="not_checked", seen="The health routes aren't at this address.")
-    if health.kind == "denied":
-        return _because("health", "It isn't told to us", "token")
-    if health.status == "healthy" and ready is not None and ready.reason == "shutting_down":
+    routes = {"/health/live": live, "/health": health.answer, "/health/ready": ready.answer}
+    for kind, cause in (("denied", "token"), ("limited", "limits")):
+        if any(answer.kind == kind for answer in routes.values()):
+            return _because("health", "Not all of it is told to us", cause)
+    if ready.reason == "shutting_down":
         return Check(
             id="health",
             verdict="problem",
@@ -325,26 +369,42 @@ def _health(seen: Seen) -> Check:
             meaning="It still answers, and ends within seconds.",
             advice="Wait for the next one: kubernaut-client wait.",
         )
-    if health.status == "healthy" and (ready is None or ready.status in ("ready", None)):
+    told = {
+        "/health/live": _alive(live),
+        "/health": health.status == "healthy",
+        "/health/ready": ready.status in ("ready", "not_ready"),
+    }
+    for route, answer in routes.items():
+        if not told[route]:
+            said = answer.words if answer.kind != "well" else "another one than Data Storage's"
+            return Check(
+                id="health",
+                verdict="problem",
+                seen=f"{route} gives no answer that can be used: {said}.",
+                meaning="How the service is can't be known: it, or something before it, answers so on this route.",
+                advice="Ask again. If it stays so, look into the service's log, and at what stands before it.",
+            )
+    if ready.status == "ready":
         return Check(id="health", verdict="ok", seen="The service is alive, ready, and reaches its database.")
-    if health.status is None:
-        said = ": ".join(filter(None, (health.reason, health.error))) or "no reason"
-        return Check(
-            id="health",
-            verdict="problem",
-            seen=f"/health gives no answer that can be used: {shown(said)}.",
-            meaning="The process is alive, but doesn't tell how it is.",
-            advice="Look into its log.",
-        )
-    probe = health if health.status != "healthy" or ready is None else ready
+    return _database_is_down(seen, ready)
+
+
+def _database_is_down(seen: Seen, probe: Probe) -> Check:
     why = f": {shown(probe.error)}" if probe.error else ""
+    shown_by = seen.written.effect if seen.written is not None and seen.written.single else None
+    queued = "can't be queued in Redis" if shown_by == "failed" else "are queued in Redis"
+    queued += "" if shown_by in ("failed", "queued") else " if that is up"
+    meaning = f"It doesn't reach its database. Reads fail, batches fail, and single events {queued}."
+    known = probe.reason == "database_unreachable" or probe.status == "unhealthy"
     return Check(
         id="health",
         verdict="problem",
         seen=f"The service says {shown(probe.status or '')}, {shown(probe.reason or 'no reason')}{why}.",
-        meaning="It doesn't reach its database. Reads fail; single events are queued in Redis, batches fail.",
+        meaning=meaning if known else "It takes no requests now.",
         advice="See to PostgreSQL, and the network and the password between it and the service. Nothing has to be"
-        " restarted: the service recovers with the next request.",
+        " restarted: the service recovers with the next request."
+        if known
+        else "Look into the service's log.",
     )
 
 
@@ -363,7 +423,7 @@ def _catalog(seen: Seen) -> Check:
         return _because("catalog", "It isn't shown to us", "token")
     if any(answer.kind == "limited" for answer in bad.values()):
         return _because("catalog", "It was asked too often", "limits")
-    words = "; ".join(f"{name} answers {answer.words}" for name, answer in bad.items())
+    words = "; ".join(f"{name} answers {answer.words}{_strange(name, answer)}" for name, answer in bad.items())
     fails = all(answer.kind == "fails" for answer in bad.values())
     audit_reads = seen.events is not None and _has(seen.events, "data")
     if len(bad) == len(routes) and fails and seen.health is not None and seen.health.status == "healthy":
@@ -410,7 +470,7 @@ def _audit(seen: Seen) -> Check:
     return Check(
         id="audit",
         verdict="problem",
-        seen=f"The audit query answers {events.words}.",
+        seen=f"The audit query answers {events.words}{_strange('audit', events)}.",
         meaning="The audit trail can't be read.",
         advice="Ask again. If it stays so, look into the service's log, and at what stands before the service.",
     )
@@ -420,6 +480,8 @@ def _writes(seen: Seen) -> Check:
     if (blocked := _blocked("writes", seen)) is not None:
         return blocked
     written = seen.written
+    if seen.database_is_down and not seen.write:
+        return _because("writes", _TAKES_NONE, "health")
     if not seen.write:
         return Check(
             id="writes",
@@ -433,15 +495,32 @@ def _writes(seen: Seen) -> Check:
         return _because("writes", "No event was sent", cause)
     if written.effect == "stored":
         return Check(id="writes", verdict="ok", seen=f"An event was stored: correlation id {written.correlation_id}.")
-    if written.effect == "denied":
-        return _because("writes", "The event was refused", "token")
+    if written.single and written.effect in ("queued", "failed"):
+        return _because("writes", _TAKES_NONE, "health")
+    told = "proxy" if written.answer.status == 407 else _ELSEWHERE.get(written.effect)
+    if told is not None:
+        refused = "couldn't be sent" if written.effect == "unsent" else "was refused"
+        return _because("writes", f"The event {refused}", told)
+    return _problem_with(seen, written)
+
+
+_TAKES_NONE = "The database takes no events while it is down"
+_ELSEWHERE = {"denied": "token", "limited": "limits", "mistimed": "clock", "unsent": "connection"}
+"""Which check tells it, if it isn't the writes that fail."""
+
+
+def _problem_with(seen: Seen, written: Written) -> Check:
     if written.effect == "unknown":
+        return _in_doubt(seen, written)
+    if written.effect == "foreign":
         return Check(
             id="writes",
             verdict="problem",
-            seen=f"An event was sent, and no answer came: {shown(written.words)}.",
-            meaning="It may be stored or not.",
-            advice=f"Look for it: kubernaut-client audit query --correlation-id {written.correlation_id}",
+            seen=f"An event was answered with {shown(written.words)}, and isn't stored.",
+            meaning="That is no answer which the service's own route gives: something before it lets reads through, and"
+            " not this.",
+            advice="Look at what stands before the service (an ingress, a gateway, a mesh), and what it does with POST"
+            f" {_ROUTES['single' if written.single else 'batch']}.",
         )
     if written.effect == "rejected":
         return Check(
@@ -452,6 +531,29 @@ def _writes(seen: Seen) -> Check:
             advice="See the check of the build; use the client that belongs to it.",
         )
     return _failed_write(seen, written)
+
+
+_ROUTES = {"batch": "/api/v1/audit/events/batch", "single": "/api/v1/audit/events"}
+
+
+def _in_doubt(seen: Seen, written: Written) -> Check:
+    doubt = f"It may or may not be {'queued in Redis' if written.single else 'stored'}"
+    look = f"kubernaut-client audit query --correlation-id {written.correlation_id}"
+    if written.answer.status is None:
+        words, meaning = f"and no answer came: {shown(written.words)}", f"{doubt}."
+    else:
+        words = f"and answered with {shown(written.words)}"
+        unreadable = written.answer.status < 300 and written.answer.media_type != "text/html"
+        meaning = f"{doubt}: " + (
+            "the answer can't be read." if unreadable else "it was something before the service that answered."
+        )
+    return Check(
+        id="writes",
+        verdict="problem",
+        seen=f"An event was sent, {words}.",
+        meaning=meaning,
+        advice=f"{'Once the database is back, look' if seen.database_is_down else 'Look'} for it: {look}",
+    )
 
 
 def _failed_write(seen: Seen, written: Written) -> Check:
@@ -495,13 +597,23 @@ def _queue(seen: Seen) -> Check:
             advice="Look where Prometheus gets them: datastorage_dlq_depth.",
         )
     text = metrics.body.decode("utf-8", "replace")
+    if not is_data_storage(text):
+        return Check(
+            id="queue",
+            verdict="not_checked",
+            seen="The metrics at this address aren't those of Data Storage, which count what waits in Redis.",
+            advice="Look where Prometheus gets them: datastorage_dlq_depth.",
+        )
+    # The metrics were asked for before the event was sent.
+    queued = seen.written is not None and seen.written.effect == "queued"
+    own = " The event of this run waits there now." if queued else ""
     depths = samples(text, "datastorage_dlq_depth")
     waiting = {name: int(depth) for name, depth in sorted(depths.items()) if depth >= 1}
     if not waiting:
         return Check(
             id="queue",
             verdict="ok",
-            seen="Nothing was queued in Redis since this process started; what one before it left isn't counted.",
+            seen=f"Nothing was queued in Redis since this process started; what one before it left isn't counted.{own}",
         )
     full = max(samples(text, "datastorage_dlq_capacity_ratio").values(), default=0.0) >= _QUEUE_LIMIT
     nearly = " The queue is nearly full, and then loses the oldest first." if full else ""
@@ -509,25 +621,61 @@ def _queue(seen: Seen) -> Check:
     return Check(
         id="queue",
         verdict="problem",
-        seen=f"{counted} {'waits' if sum(waiting.values()) == 1 else 'wait'} in Redis.",
-        meaning="They were answered with 202 and aren't in the database. The service tries them once more when it next"
-        f" stops in good order, and then deletes them, whether or not that worked.{nearly}",
-        advice="First see to what keeps the database from taking them (health, writes). Then restart the service in"
-        " good order (SIGTERM, kubectl rollout restart): never kill it. Don't send them again.",
+        seen=f"{counted} {'waits' if sum(waiting.values()) == 1 else 'wait'} in Redis.{own}",
+        meaning="What waits was answered with 202 and isn't in the database. The service tries it once more when it"
+        f" next stops in good order, and then deletes it, whether or not that worked.{nearly}",
+        advice="First see to what keeps the database from taking it (health, writes). Then restart the service in"
+        " good order (SIGTERM, kubectl rollout restart): never kill it. Don't send anything of it again.",
     )
 
 
 def _redis(seen: Seen) -> Check:
     if (blocked := _blocked("redis", seen)) is not None:
         return blocked
+    lost = "With both down, single events and notifications are lost to the service."
+    written = seen.written
+    if written is not None and written.single and written.effect != "stored":
+        return _redis_by(written, lost)
+    if seen.database_is_down and not seen.write:
+        return Check(
+            id="redis",
+            verdict="not_checked",
+            seen="While the database is down, a single event shows whether Redis is up: it is queued there.",
+            meaning=lost,
+            advice="doctor --write sends one, which waits in Redis then. Or ask it where it runs: redis-cli ping.",
+        )
+    if seen.database_is_down and written is None:
+        return _because("redis", "No event was sent that would show it", "writes")
     return Check(
         id="redis",
         verdict="not_checked",
         seen="Whether Redis is up can't be seen from outside: neither health nor a write tells while the database is"
         " well.",
-        meaning="With both down, single events and notifications are lost to the service.",
+        meaning=lost,
         advice="Ask it where it runs: redis-cli ping.",
     )
+
+
+def _redis_by(written: Written, lost: str) -> Check:
+    """What a single event told that was sent while the database is down."""
+    if written.effect == "queued":
+        return Check(
+            id="redis",
+            verdict="ok",
+            seen="As the database is down, an event was queued in Redis, where it waits until the service next stops in"
+            f" good order: correlation id {written.correlation_id}.",
+        )
+    if written.effect == "failed":
+        return Check(
+            id="redis",
+            verdict="problem",
+            seen=f"As the database is down, an event should have been queued in Redis, and was answered with"
+            f" {shown(written.words)}.",
+            meaning=f"The service doesn't reach Redis, either. {lost}",
+            advice="See to Redis, and the network and the password between it and the service. Where it runs:"
+            " redis-cli ping.",
+        )
+    return _because("redis", "The event that would show it wasn't queued for another reason", "writes")
 
 
 def _limits(seen: Seen) -> Check:
@@ -619,7 +767,7 @@ def _foreign(name: str, seen: Seen) -> Check:
 
 def _blocked(name: str, seen: Seen) -> Check | None:
     """Why a check of the service itself can't be made at all."""
-    if seen.live.status is None:
+    if seen.first is None:
         return _because(name, "Nobody answers", "connection")
     return None if seen.is_data_storage else _foreign(name, seen)
 
@@ -639,16 +787,34 @@ def _alive(answer: Answer) -> bool:
     return answer.kind == "well" and answer.document.get("status") == "alive"
 
 
+def _has_no_health(live: Answer) -> bool:
+    """Whether the health routes aren't where the others are."""
+    return live.kind in ("foreign", "refused") or (live.kind == "well" and not _alive(live))
+
+
 def _has(answer: Answer, member: str) -> bool:
-    return answer.kind == "well" and member in answer.document
+    """Whether it is a page of what is called so. The service writes null for an empty one."""
+    document = answer.document
+    return answer.kind == "well" and member in document and isinstance(document[member], list | None)
 
 
 def _reads(route: str, answer: Answer) -> bool:
     """Whether an answer of the catalog's is one that a service in good order gives."""
     if route == "get":
         # There is no such id: some builds, and the meshes before them, answer by dropping the connection.
-        return answer.failure == "dropped" or answer.kind in ("gateway", "well") or answer.status == 404
+        return (
+            answer.failure == "dropped"
+            or answer.kind == "gateway"
+            or (answer.problem is not None and answer.status == 404)
+        )
     return _has(answer, "workflows" if route == "list" else "versions")
+
+
+def _strange(route: str, answer: Answer) -> str:
+    """What is wrong with an answer that is a success, and yet not what the service answers."""
+    if answer.kind != "well":
+        return ""
+    return " for an id that nobody has" if route == "get" else " without a list"
 
 
 def _newest(events: Answer) -> datetime | None:

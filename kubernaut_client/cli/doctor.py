@@ -28,11 +28,12 @@ from .output import Output
 from .text import Style, Styled, printable, wrapped
 
 if TYPE_CHECKING:
-    from kubernaut_client import CallRecord, DataStorageClient, HealthStatus
+    from kubernaut_client import CallRecord, DataStorageClient, HealthStatus, KubernautError
 
 EVENT_TYPE = "kubernaut-client.doctor"
 _NOBODY = "kubernaut-client-doctor"
 """A workflow name that nobody has; the versions of an unknown name are an empty list."""
+_MISTIMED = re.compile(r"timestamp is (in the future|too old)")
 _STYLES: dict[Verdict, Style] = {"ok": "green", "problem": "red", "not_checked": "yellow"}
 _NARROW = 60
 
@@ -44,8 +45,9 @@ def doctor(settings: Settings, write: bool) -> Result:
 
     Looks at the connection, what answers there, token, clock, health, missing migrations, the audit trail, events that
     wait in Redis, response times and the build. Each question is asked once and only reads; with --write one audit
-    event of type kubernaut-client.doctor is stored through the batch route. What can't be known is "not checked", never
-    "ok".
+    event of type kubernaut-client.doctor is stored through the batch route. If the database is down, it goes by the
+    route for single events instead, which queues it in Redis, and so shows whether Redis is up. What can't be known is
+    "not checked", never "ok".
 
     Exit code 0 if all that was checked is well, 4 if nobody answers, 1 for any other problem.
 
@@ -61,7 +63,7 @@ def doctor(settings: Settings, write: bool) -> Result:
     checks = diagnose(seen)
     bad = [check.id for check in checks if check.verdict == "problem"]
     return Result(
-        facts=Facts(failed=bool(bad), unreachable=seen.live.status is None),
+        facts=Facts(failed=bool(bad), unreachable="connection" in bad),
         keys={"ok": not bad, "event": _event(seen), "checks": [asdict(check) for check in checks]},
         show=lambda output: _show(output, checks),
         error=CommandFailed("NotWellError", f"not well: {', '.join(bad)}") if bad else None,
@@ -92,9 +94,12 @@ def _look(settings: Settings, url: str, write: bool) -> Seen:
             return _probe(question(), calls[-1])
 
         seen = replace(seen, live=ask("/health/live"))
-        if seen.live.status is None:
+        if seen.live.status is None and seen.live.failure not in ("dropped", "late"):
             return seen
+        # Something took the connection, perhaps: one answer that is lost isn't nobody.
         seen = replace(seen, rows=ask("/api/v1/workflows", limit=1))
+        if seen.first is None:
+            return replace(seen, rows=None)
         if not seen.is_data_storage:
             return replace(seen, elsewhere=_elsewhere(settings, url) if seen.live.status in (404, 405) else None)
         seen = replace(
@@ -106,12 +111,12 @@ def _look(settings: Settings, url: str, write: bool) -> Seen:
             events=ask("/api/v1/audit/events"),
             metrics=ask("/metrics"),
         )
-        return replace(seen, written=_write(client, seen)) if write and seen.may_write else seen
+        return replace(seen, written=_write(client, seen)) if write and seen.route else seen
 
 
 def _ask(client: DataStorageClient, path: str, params: dict[str, int]) -> Answer:
     """The answer to one GET."""
-    from kubernaut_client import APIError, KubernautError, ResponseDecodeError
+    from kubernaut_client import KubernautError
 
     begun, clock = time.time(), time.monotonic()
     found: dict[str, Any]
@@ -119,16 +124,22 @@ def _ask(client: DataStorageClient, path: str, params: dict[str, int]) -> Answer
         response = client.raw.get_httpx_client().request(method="get", url=path, params=params or None)
         found = {"accepted": True, "status": response.status_code, "headers": response.headers}
         found["body"] = response.content
-    except APIError as error:
-        found = {"status": error.status, "headers": error.headers, "body": error.body}
-        if error.problem.is_document:
-            found["problem"] = error.problem.summary
-    except ResponseDecodeError as error:
-        found = {"status": error.status, "headers": error.headers, "body": error.body}
     except KubernautError as error:
-        found = {"failure": _failure(error), "reason": _reason(error)}
+        found = _came(error)
     took = time.monotonic() - clock
     return Answer(**found, seconds=took, at=begun + took / 2)
+
+
+def _came(error: KubernautError) -> dict[str, Any]:
+    """What came in place of a success, as members of an `Answer`."""
+    from kubernaut_client import APIError, ResponseDecodeError
+
+    if isinstance(error, APIError):
+        problem = error.problem.summary if error.problem.is_document else None
+        return {"status": error.status, "headers": error.headers, "body": error.body, "problem": problem}
+    if isinstance(error, ResponseDecodeError):
+        return {"status": error.status, "headers": error.headers, "body": error.body}
+    return {"failure": _failure(error), "reason": _reason(error)}
 
 
 def _failure(error: BaseException) -> Failure:
@@ -172,12 +183,13 @@ def _reason(error: BaseException) -> str:
         if message.startswith(start):
             message = message.partition(": ")[2] or message
     message = re.sub(r"^no answer from \S+ within", "nothing within", message)
-    return re.sub(r"^\w+: |\[Errno -?\d+\] ", "", message)
+    return re.sub(r"^\w+: |\[Errno -?\d+\] ", "", message).rstrip(".")
 
 
 def _probe(status: HealthStatus, call: CallRecord) -> Probe:
+    found: dict[str, Any] = {"status": call.status, "accepted": True} if call.error is None else _came(call.error)
     return Probe(
-        answer=Answer(status=call.status, accepted=call.error is None, seconds=call.elapsed),
+        answer=Answer(**found, seconds=call.elapsed),
         status=status.status,
         reason=status.reason and in_options(status.reason),
         error=status.error and in_options(status.error),
@@ -195,7 +207,7 @@ def _elsewhere(settings: Settings, url: str) -> str | None:
 
 def _write(client: DataStorageClient, seen: Seen) -> Written:
     """Send one event, with the time that the service has."""
-    from kubernaut_client import APIError, KubernautError, Outcome, __version__
+    from kubernaut_client import KubernautError, __version__
 
     day = datetime.now(UTC) + timedelta(seconds=seen.ahead or 0.0)
     correlation_id = f"{_NOBODY}-{uuid4().hex[:12]}"
@@ -211,21 +223,46 @@ def _write(client: DataStorageClient, seen: Seen) -> Written:
         "actor_id": "kubernaut-client",
         "event_data": {"written_by": "kubernaut-client doctor --write", "kubernaut_client": __version__},
     }
-    known: dict[str, Any] = {"correlation_id": correlation_id, "day": day}
+    single = seen.route == "single"
+    known: dict[str, Any] = {"correlation_id": correlation_id, "day": day, "single": single}
+    clock = time.monotonic()
     try:
-        receipt = client.audit.write_batch([event])[0]
-    except APIError as error:
-        words = f"{error.status} ({error.problem.summary})"
-        if error.status in (401, 403):
-            return Written(effect="denied", words=words, **known)
-        return Written(effect="failed" if error.status >= 500 else "rejected", words=words, **known)
+        receipt = client.audit.write(event) if single else client.audit.write_batch([event])[0]
     except KubernautError as error:
-        effect: Effect = "unknown" if error.outcome in (Outcome.UNKNOWN, Outcome.APPLIED) else "failed"
-        return Written(effect=effect, words=_reason(error), **known)
-    if receipt.status != "stored":
-        return Written(effect="rejected", words=receipt.reason or "", **known)
+        answer = Answer(**_came(error), seconds=time.monotonic() - clock)
+        return Written(effect=_effect(error, answer), words=answer.words, answer=answer, **known)
+    took = time.monotonic() - clock
+    if receipt.status == "rejected":
+        # A batch of one, which was answered with 400 for this event.
+        answer = Answer(status=400, problem=receipt.reason or "", seconds=took)
+        return Written(effect=_refusal(answer), words=answer.words, answer=answer, **known)
+    answer = Answer(status=201 if receipt.status == "stored" else 202, accepted=True, seconds=took)
     event_id = None if receipt.event_id is None else str(receipt.event_id)
-    return Written(effect="stored", event_id=event_id, **known)
+    return Written(effect=receipt.status, event_id=event_id, answer=answer, **known)
+
+
+def _effect(error: KubernautError, answer: Answer) -> Effect:
+    """What became of an event that failed so.
+
+    Only a problem document of the service's own says that it tried; any other 5xx is that of something before it.
+    """
+    from kubernaut_client import Outcome, ResponseDecodeError
+
+    if error.outcome is Outcome.NOT_SENT:
+        return "unsent"
+    if answer.status is None or isinstance(error, ResponseDecodeError):
+        return "unknown"
+    if answer.kind in ("denied", "limited"):
+        return "denied" if answer.kind == "denied" else "limited"
+    if answer.status >= 500:
+        return "unknown" if answer.problem is None else "failed"
+    return _refusal(answer)
+
+
+def _refusal(answer: Answer) -> Effect:
+    if answer.problem is None or answer.status not in (400, 422):
+        return "foreign"
+    return "mistimed" if _MISTIMED.search(answer.problem) else "rejected"
 
 
 def _event(seen: Seen) -> dict[str, object] | None:

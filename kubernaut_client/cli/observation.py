@@ -23,6 +23,7 @@ Kind = Literal["well", "fails", "denied", "limited", "refused", "gateway", "fore
 _SHOWN = 200
 _GATEWAY = (502, 503, 504)
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?[ \t]+(?P<value>[^ \t\n]+)", re.MULTILINE)
+_NAME = re.compile(r"^datastorage_\w", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -92,9 +93,11 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """What came, in a few words: a status with its media type or its problem, or why nothing came."""
+        """What came, in a few words: a status with its media type, problem or target, or why nothing came."""
         if self.status is None:
             return shown(self.reason)
+        if 300 <= self.status < 400 and self.location:
+            return f"{self.status}, to {self.location}"
         if self.problem is not None:
             return f"{self.status} ({shown(self.problem)})"
         return f"{self.status} ({shown(self.media_type)})" if self.media_type else str(self.status)
@@ -103,7 +106,7 @@ class Answer:
     def ahead(self) -> float | None:
         """Seconds by which the clock of whoever answered is ahead of the one here, to about a second.
 
-        None without a Date header, or if a cache kept the answer.
+        None without a Date header that a clock could have, or if a cache kept the answer.
         """
         from email.utils import parsedate_to_datetime
 
@@ -112,6 +115,8 @@ class Answer:
         try:
             date = parsedate_to_datetime(self.headers.get("date", ""))
         except (ValueError, TypeError, IndexError, OverflowError):
+            return None
+        if not 1970 <= date.year < 9999:
             return None
         # The header has whole seconds, cut.
         return date.replace(tzinfo=date.tzinfo or UTC).timestamp() + 0.5 - self.at
@@ -139,10 +144,16 @@ def samples(text: str, name: str) -> dict[str, float]:
     return found
 
 
+def is_data_storage(text: str) -> bool:
+    """Whether metrics are those of Data Storage, which shows some from its start, counted or not."""
+    return _NAME.search(text) is not None
+
+
 def moment(text: object) -> datetime | None:
     """A time of the service's; None if it is none."""
     try:
         time = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return time.astimezone(UTC) if time is not None and time.tzinfo else None
+    # The latter for what is before year 1, or after 9999, in UTC.
+    except (ValueError, OverflowError):
         return None
-    return time.astimezone(UTC) if time is not None and time.tzinfo else None

@@ -171,7 +171,9 @@ def _search(client: DataStorageClient, given: Mapping[str, Any]) -> Sequence[Wor
             **{name: value for name, value in given.items() if value not in (None, {})}
         ).workflows
     except InvalidRequestError as error:
-        argument, _, reason = str(error).partition(": ")
+        argument = error.field or ""
+        # A label's key may itself hold what separates the two in the message.
+        reason = str(error).split(": ", argument.count(": ") + 1)[-1]
         name = re.sub(r"\[\d+\]$", "", argument).removeprefix("custom_labels.")
         if name != argument:
             raise click.UsageError(f"--label {name}: {reason}") from error

@@ -6,7 +6,11 @@ Each fault is named for what it is by one check, and no other check blames somet
 import re
 import socket
 import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -16,7 +20,7 @@ from kubernaut_client.emulator import Emulator
 from tests.events import event
 from tests.integration.emulator_tools import call as request
 from tests.integration.workflow_documents import store
-from tests.unit.cli.tools import Ran, call, in_terminal, nobody, piped
+from tests.unit.cli.tools import PATIENCE, Ran, call, in_terminal, nobody, piped
 from tests.unit.wire.server import Connection, WireServer
 from tests.workflows import workflow
 
@@ -63,7 +67,7 @@ def expected(**others: str) -> dict[str, str]:
 NOBODY = expected(connection="problem", service="not_checked", token="not_checked") | dict.fromkeys(
     BEHIND_SERVICE, "not_checked"
 )
-STRANGER = expected(service="problem") | dict.fromkeys(BEHIND_SERVICE, "not_checked")
+STRANGER = expected(service="problem", token="not_checked") | dict.fromkeys(BEHIND_SERVICE, "not_checked")
 
 
 def test_healthy(emulator: Emulator) -> None:
@@ -102,19 +106,45 @@ def test_the_unfixed_build_answers_alike(unfixed_emulator: Emulator) -> None:
     assert "409 or, as before the fix of 2025-12-30, with 500 can't be told" in checks(ran)["build"]["seen"]
 
 
-@pytest.mark.parametrize("write", [False, True])
-def test_database_down(emulator: Emulator, write: bool) -> None:
+DATABASE_DOWN = expected(health="problem") | dict.fromkeys(("catalog", "audit", "build", "writes"), "not_checked")
+
+
+def test_database_down(emulator: Emulator) -> None:
     with emulator.database_down():
-        ran = doctor(emulator, "-ojson", *["--write"] * write)
+        ran = doctor(emulator, "-ojson")
     named = checks(ran)
-    assert verdicts(ran) == expected(
-        health="problem", catalog="not_checked", audit="not_checked", build="not_checked", writes="not_checked"
-    )
+    assert verdicts(ran) == DATABASE_DOWN
     assert named["health"]["seen"].startswith("The service says unhealthy, database_unreachable: ")
     assert named["health"]["meaning"].startswith("It doesn't reach its database.")
     assert named["catalog"]["seen"] == "It can't be read while the database is down: see health."
+    assert named["redis"]["seen"].startswith("While the database is down, a single event shows whether Redis is up")
     assert ran.document["event"] is None
     assert emulator.writes == ()
+
+
+def test_database_down_and_a_single_event(emulator: Emulator) -> None:
+    """One event and no batch, which is queued: so Redis is up."""
+    with emulator.database_down():
+        ran = doctor(emulator, "--write", "-ojson")
+        again = doctor(emulator, "--write", "-ojson")
+    assert verdicts(ran) == {**DATABASE_DOWN, "redis": "ok"}
+    sent = ran.document["event"]
+    assert checks(ran)["redis"]["seen"].endswith(f"correlation id {sent['correlation_id']}.")
+    assert checks(ran)["queue"]["seen"].endswith("The event of this run waits there now.")
+    assert (sent["event_id"], sent["stored"]) == (None, False)
+    assert [(each.method, each.path) for each in emulator.writes] == [("POST", "/api/v1/audit/events")] * 2
+    assert verdicts(again) == {**DATABASE_DOWN, "redis": "ok", "queue": "problem"}
+    assert checks(again)["queue"]["seen"] == "1 event waits in Redis. The event of this run waits there now."
+
+
+def test_database_and_redis_down(emulator: Emulator) -> None:
+    with emulator.database_down(), emulator.redis_down():
+        ran = doctor(emulator, "--write", "-ojson")
+    assert verdicts(ran) == {**DATABASE_DOWN, "redis": "problem"}
+    assert "Failed to write audit event to database and DLQ" in checks(ran)["redis"]["seen"]
+    assert checks(ran)["redis"]["meaning"].startswith("The service doesn't reach Redis, either.")
+    assert ran.document["event"]["stored"] is False
+    assert [(each.method, each.path) for each in emulator.writes] == [("POST", "/api/v1/audit/events")]
 
 
 def test_redis_down(emulator: Emulator) -> None:
@@ -185,6 +215,147 @@ def test_a_write_whose_answer_is_another(
     assert words in checks(ran)["writes"]["seen"]
     assert ran.document["event"]["stored"] is stored
     assert len(emulator.rows("audit_events")) == (1 if stored else 0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words", "stored"),
+    [
+        ({"status": 502, "html": True}, "and answered with 502 (text/html).", None),
+        ({"status": 503, "html": True}, "and answered with 503 (text/html).", None),
+        ({"status": 500, "html": True, "commit": True}, "An event was stored", True),
+        ({"status": 500, "html": True}, "and answered with 500 (text/html).", None),
+        ({"status": 504, "body": "upstream request timeout"}, "and answered with 504 (text/plain).", None),
+        ({"status": 200, "page": "<html>log in"}, "and answered with 200 (text/html).", None),
+        ({"status": 404, "body": "404 page not found"}, "was answered with 404 (text/plain), and isn't stored.", False),
+        ({"status": 405}, "was answered with 405, and isn't stored.", False),
+        ({"status": 413, "html": True}, "was answered with 413 (text/html), and isn't stored.", False),
+        (
+            {"status": 302, "headers": {"location": "/login?state=secret"}},
+            "was answered with 302, to /login, and isn't stored.",
+            False,
+        ),
+    ],
+)
+def test_a_write_that_something_before_the_service_answers(
+    emulator: Emulator, fault: dict[str, Any], words: str, stored: bool | None
+) -> None:
+    emulator.fault("createAuditEventsBatch", **fault)
+    ran = doctor(emulator, "--write", "-ojson")
+    assert verdicts(ran) == expected(writes="ok" if stored else "problem")
+    check = checks(ran)["writes"]
+    assert words in check["seen"]
+    assert stored or "something before" in check["meaning"]
+    assert ("may or may not" in (check["meaning"] or "")) is (stored is None)
+    assert "partition" not in f"{check['meaning']}{check['advice']}"
+    assert ran.document["event"]["stored"] is stored
+    assert "secret" not in ran.stdout
+    assert len(emulator.rows("audit_events")) == (1 if stored else 0)
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_write_too_many(emulator: Emulator, single: bool) -> None:
+    emulator.fault("createAuditEvent" if single else "createAuditEventsBatch", status=429)
+    with emulator.database_down() if single else nullcontext():
+        ran = doctor(emulator, "--write", "-ojson")
+    well = {**DATABASE_DOWN, "redis": "not_checked"} if single else expected(writes="not_checked")
+    assert verdicts(ran) == {**well, "limits": "problem"}
+    assert checks(ran)["writes"]["seen"] == "The event was refused: see limits."
+    assert checks(ran)["limits"]["seen"] == "429 was answered: too many requests."
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_reading_is_allowed_and_writing_is_not(emulator: Emulator, status: int) -> None:
+    emulator.fault("createAuditEventsBatch", status=status, body=DENIED)
+    ran = doctor(emulator, "--write", "-ojson")
+    assert verdicts(ran) == expected(writes="not_checked", token="problem")
+    assert checks(ran)["token"]["seen"] == f"Reading is allowed, writing isn't: {status} (Unauthorized)."
+
+
+def test_the_date_is_that_of_an_ingress(emulator: Emulator) -> None:
+    """Its clock and the one here agree, and the service's own is behind."""
+    emulator.fault("*", count=None, headers={"Date": formatdate(usegmt=True)})
+    with emulator.clock(-timedelta(minutes=10)):
+        ran = doctor(emulator, "--write", "-ojson")
+    assert verdicts(ran) == expected(writes="not_checked", clock="problem")
+    assert "timestamp is in the future" in checks(ran)["clock"]["seen"]
+    assert checks(ran)["writes"]["seen"] == "The event was refused: see clock."
+    assert emulator.rows("audit_events") == []
+
+
+def test_the_service_goes_away_before_the_write(emulator: Emulator) -> None:
+    asked = threading.Event()
+
+    def note(request: object) -> bool:
+        asked.set()
+        return True
+
+    # The last question before the event; its answer takes long enough for the port to be closed meanwhile.
+    emulator.fault("getMetrics", when=note, delay=0.5)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(piped, "doctor", "--url", emulator.url, "--write", "-ojson")
+        assert asked.wait(PATIENCE)
+        with emulator.refuse_connections():
+            ran = running.result(PATIENCE)
+    assert verdicts(ran) == expected(connection="problem", writes="not_checked")
+    assert checks(ran)["connection"]["seen"].endswith("an event couldn't be sent: Connection refused.")
+    assert checks(ran)["writes"]["seen"] == "The event couldn't be sent: see connection."
+    assert ran.document["event"]["stored"] is False
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault", "seen"),
+    [
+        ("readinessCheck", {"status": 503, "html": True}, "/health/ready gives no answer that can be used: 503"),
+        ("readinessCheck", {"drop": "before"}, "/health/ready gives no answer that can be used: Server disconnected"),
+        ("healthCheck", {"status": 200, "page": "<html>"}, "/health gives no answer that can be used: 200 (text/html)"),
+        ("livenessCheck", {"drop": "before"}, "/health/live gives no answer that can be used: Server disconnected"),
+        ("livenessCheck", {"status": 503, "html": True}, "/health/live gives no answer that can be used: 503"),
+    ],
+)
+def test_a_health_route_that_is_mute(emulator: Emulator, operation: str, fault: dict[str, Any], seen: str) -> None:
+    emulator.fault(operation, **fault)
+    ran = doctor(emulator, "-ojson")
+    assert verdicts(ran) == expected(health="problem")
+    assert checks(ran)["health"]["seen"].startswith(seen)
+    assert ".." not in ran.stdout
+
+
+@pytest.mark.parametrize("operation", ["livenessCheck", "healthCheck", "readinessCheck"])
+def test_health_that_is_told_in_part(emulator: Emulator, operation: str) -> None:
+    emulator.fault(operation, status=401)
+    ran = doctor(emulator, "-ojson")
+    assert verdicts(ran) == expected(health="not_checked", token="problem")
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "check"),
+    [
+        ("listWorkflows", {"workflows": "x"}, "catalog"),
+        ("listWorkflowVersions", {"versions": {}}, "catalog"),
+        ("queryAuditEvents", {"data": "x"}, "audit"),
+    ],
+)
+def test_a_page_without_a_list(emulator: Emulator, operation: str, body: dict[str, Any], check: str) -> None:
+    emulator.fault(operation, status=200, body=body)
+    ran = doctor(emulator, "-ojson")
+    unknown = {"build": "not_checked"} if check == "audit" else {}
+    assert verdicts(ran) == expected(**{check: "problem", **unknown})
+    assert checks(ran)[check]["seen"].endswith("answers 200 (application/json) without a list.")
+
+
+def test_an_id_that_nobody_has_is_found(emulator: Emulator) -> None:
+    emulator.fault("getWorkflowByID", status=200, body={})
+    ran = doctor(emulator, "-ojson")
+    assert verdicts(ran) == expected(catalog="problem", build="not_checked")
+    assert checks(ran)["catalog"]["seen"] == "Get answers 200 (application/json) for an id that nobody has."
+
+
+def test_a_time_before_the_year_1(emulator: Emulator) -> None:
+    page = {"data": [{"event_timestamp": "0001-01-01T00:00:00+05:00"}], "pagination": {"limit": 50}}
+    emulator.fault("queryAuditEvents", status=200, body=page)
+    ran = doctor(emulator, "-ojson")
+    assert verdicts(ran) == expected()
+    assert checks(ran)["audit"]["seen"] == "The audit trail can be read."
 
 
 @pytest.mark.parametrize("path", ["/api/v1", "/data-storage"])
@@ -337,6 +508,8 @@ def test_events_waiting_in_redis(emulator: Emulator) -> None:
         ({"status": 404}, "aren't at this address: 404."),
         ({"drop": "before"}, "aren't at this address: "),
         ({"html": True, "status": 200}, "aren't at this address: 200 (text/html)."),
+        ({"status": 200, "body": "envoy_x 3\n"}, "aren't those of Data Storage"),
+        ({"status": 200, "body": ""}, "aren't those of Data Storage"),
     ],
 )
 def test_metrics_elsewhere(emulator: Emulator, fault: dict[str, Any], words: str) -> None:

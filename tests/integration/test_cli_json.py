@@ -92,6 +92,8 @@ def doctor(emulator: Emulator) -> Documents:
     yield call("doctor", "--url", emulator.url, "--write", "-ojson").document
     emulator.fault("createAuditEventsBatch", drop="before")
     yield call("doctor", "--url", emulator.url, "--write", "-ojson").document
+    with emulator.database_down():
+        yield call("doctor", "--url", emulator.url, "--write", "-ojson").document
     with nobody() as url:
         yield call("doctor", "--url", url, "-ojson").document
 

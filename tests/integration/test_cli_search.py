@@ -163,6 +163,7 @@ def test_hostile_words_of_the_service(emulator: Emulator) -> None:
         (("--label", "team"), "'team' is not KEY=VALUE"),
         (("--label", "=x"), "'=x' is not KEY=VALUE"),
         (("--label", 'team=a"b'), "--label team: must not contain a double quote"),
+        (("--label", 'a: b=x"'), "--label a: b: must not contain a double quote"),
         (("--top", "101"), "Invalid value for '--top'"),
         (("--top", "0"), "Invalid value for '--top'"),
         (("--min-score", "1.1"), "Invalid value for '--min-score'"),

@@ -11,6 +11,8 @@ from typing import Any, get_args
 
 import pytest
 
+from kubernaut_client.batches import NEWEST
+from kubernaut_client.cli import diagnosis
 from kubernaut_client.cli.diagnosis import Check, Effect, Probe, Seen, Written, diagnose, duration
 from kubernaut_client.cli.observation import Answer, Failure, Kind
 from tests.unit.cli.keys import PAGE
@@ -53,7 +55,7 @@ def silent(failure: Failure = "refused") -> Answer:
     return Answer(failure=failure, reason=f"the {failure} reason")
 
 
-def metrics(text: str = "") -> Answer:
+def metrics(text: str = "datastorage_cache_hits_total 0\n") -> Answer:
     return answer(body=text.encode(), headers={"content-type": "text/plain"})
 
 
@@ -87,8 +89,25 @@ DOWN = replace(
 )
 
 
-def written(effect: Effect, words: str = "", **members: Any) -> Written:
-    return Written(effect=effect, correlation_id="c-1", day=DAY, words=words, **members)
+# What each of these is concluded from.
+SENT: dict[Effect, Answer] = {
+    "stored": answer(201),
+    "queued": answer(202),
+    "rejected": answer(400, problem="Validation Error"),
+    "mistimed": answer(400, problem="invalid timestamp: timestamp is in the future"),
+    "failed": FAILS,
+    "denied": answer(403, problem="Forbidden"),
+    "limited": foreign(429),
+    "foreign": foreign(404, "text/plain"),
+    "unsent": Answer(failure="refused", reason="Connection refused"),
+    "unknown": foreign(502),
+}
+
+
+def written(effect: Effect, sent: Answer | None = None, **members: Any) -> Written:
+    came = SENT[effect] if sent is None else sent
+    words = "" if came.accepted else came.words
+    return Written(effect=effect, correlation_id="c-1", day=DAY, answer=came, words=words, **members)
 
 
 def by_id(seen: Seen) -> dict[str, Check]:
@@ -128,6 +147,16 @@ PROBES = [
     Probe(answer=Answer(status=503), status="unhealthy", reason="database_unreachable"),
     Probe(answer=Answer(status=404), status=None, reason="unexpected answer", error="x"),
     Probe(answer=DENIED, status=None, reason="unexpected answer"),
+    Probe(answer=Answer(status=429), status=None),
+    Probe(answer=silent("dropped"), status=None),
+    Probe(answer=answer(document={"status": "up"}), status="up"),
+]
+READY = [
+    Probe(answer=Answer(status=200, accepted=True), status="ready"),
+    Probe(answer=Answer(status=503), status="not_ready", reason="shutting_down"),
+    Probe(answer=Answer(status=503), status="not_ready", reason="database_unreachable"),
+    Probe(answer=Answer(status=503), status="not_ready", reason="busy"),
+    *PROBES[2:],
 ]
 
 # As nobody asks on where it isn't Data Storage that answers.
@@ -142,12 +171,16 @@ def everything() -> Iterator[Seen]:
         yield seen if seen.is_data_storage else replace(seen, **NOT_ASKED)
     for probe, row, versions, events in itertools.product(PROBES, kinds, kinds, kinds):
         yield replace(WELL, health=probe, row=row, versions=versions, events=events)
-    for probe, effect, events in itertools.product(PROBES, (None, *get_args(Effect)), kinds):
-        event = None if effect is None else written(effect)
-        seen = replace(WELL, health=probe, write=True, written=event, events=events, metrics=events)
-        # An event is sent just when that can show something.
-        if seen.may_write == (event is not None):
+    for live, probe, ready, page in itertools.product(LIVES, PROBES, READY, (WELL.rows, *kinds)):
+        seen = replace(WELL, live=live, health=probe, ready=ready, rows=page)
+        if seen.is_data_storage:
             yield seen
+    for probe, effect, events in itertools.product(PROBES, (None, *get_args(Effect)), kinds):
+        seen = replace(WELL, health=probe, write=True, events=events, metrics=events)
+        event = None if effect is None else written(effect, single=seen.route == "single")
+        # An event is sent just when that can show something, and only a single one is ever queued.
+        if (seen.route is None) == (event is None) and (effect != "queued" or seen.route == "single"):
+            yield replace(seen, written=event)
 
 
 def test_the_kinds_of_answers_are_what_they_are_called() -> None:
@@ -178,16 +211,18 @@ def test_every_combination() -> None:
             if cause is not None:
                 assert check.verdict == "not_checked"
                 assert named[cause].verdict == "problem" or ": see " in named[cause].seen, (check, named[cause])
-        if seen.live.status is None:
+        if seen.first is None:
             assert problems(seen) == ["connection"]
         elif not seen.is_data_storage:
             assert len(problems(seen)) == 1
             assert problems(seen)[0] in ("service", "token", "proxy")
         if seen.database_is_down and seen.is_data_storage:
-            assert named["health"].verdict in ("problem", "not_checked")
+            assert named["health"].verdict == "problem"
         if not seen.write:
             assert named["writes"].verdict == "not_checked"
-        assert named["redis"].verdict == "not_checked"
+        event = seen.written
+        shows = event is not None and event.single and event.effect in ("queued", "failed")
+        assert (named["redis"].verdict != "not_checked") is shows
     assert count > 2000
 
 
@@ -295,7 +330,7 @@ def test_denied(status: int, token: bool, meaning: str) -> None:
 
 
 def test_reading_is_allowed_and_writing_is_not() -> None:
-    seen = replace(WELL, write=True, written=written("denied", "403 (Forbidden)"))
+    seen = replace(WELL, write=True, written=written("denied"))
     assert problems(seen) == ["token"]
     assert by_id(seen)["token"].seen == "Reading is allowed, writing isn't: 403 (Forbidden)."
     assert by_id(seen)["writes"].seen == "The event was refused: see token."
@@ -351,8 +386,13 @@ def test_database_down() -> None:
     assert by_id(DOWN)["health"].seen == "The service says unhealthy, database_unreachable: no route."
     for name in ("catalog", "audit"):
         assert by_id(DOWN)[name].seen == "It can't be read while the database is down: see health."
+    assert by_id(DOWN)["writes"].seen == "The database takes no events while it is down: see health."
+    assert "single events are queued in Redis if that is up." in (by_id(DOWN)["health"].meaning or "")
     assert by_id(replace(DOWN, write=True))["writes"].seen == "No event was sent: see health."
-    assert not DOWN.may_write
+    assert DOWN.route == "single"
+    assert replace(DOWN, events=silent("late")).route is None
+    assert replace(DOWN, events=DENIED).route is None
+    assert WELL.route == "batch"
 
 
 def test_shutting_down() -> None:
@@ -362,11 +402,57 @@ def test_shutting_down() -> None:
 
 
 def test_health_that_says_nothing() -> None:
-    seen = replace(
-        WELL, health=Probe(answer=Answer(status=404), status=None, reason="unexpected answer", error="200 <html>")
-    )
+    seen = replace(WELL, health=Probe(answer=foreign(200), status=None, reason="unexpected answer", error="200 <html>"))
     assert problems(seen) == ["health"]
-    assert by_id(seen)["health"].seen == "/health gives no answer that can be used: unexpected answer: 200 <html>."
+    assert by_id(seen)["health"].seen == "/health gives no answer that can be used: 200 (text/html)."
+
+
+@pytest.mark.parametrize(
+    ("ready", "words"),
+    [
+        (Probe(answer=foreign(503), status=None), "/health/ready gives no answer that can be used: 503 (text/html)."),
+        (
+            Probe(answer=silent("dropped"), status=None),
+            "/health/ready gives no answer that can be used: the dropped reason.",
+        ),
+        (
+            Probe(answer=answer(document={"status": "up"}), status="up"),
+            "/health/ready gives no answer that can be used: another one than Data Storage's.",
+        ),
+        (
+            Probe(answer=Answer(status=503), status="not_ready", reason="busy"),
+            "The service says not_ready, busy.",
+        ),
+    ],
+)
+def test_alive_and_not_known_to_be_ready(ready: Probe, words: str) -> None:
+    seen = replace(WELL, ready=ready)
+    assert problems(seen) == ["health"]
+    assert by_id(seen)["health"].seen == words
+    assert "database" not in (by_id(seen)["health"].meaning or "")
+
+
+@pytest.mark.parametrize(("status", "cause"), [(401, "token"), (403, "token"), (429, "limits")])
+@pytest.mark.parametrize("route", ["live", "health", "ready"])
+def test_health_that_is_told_in_part(route: str, status: int, cause: str) -> None:
+    refused = Answer(status=status)
+    members: dict[str, Any] = {route: refused if route == "live" else Probe(answer=refused, status=None)}
+    seen = replace(WELL, **members)
+    assert problems(seen) == [cause]
+    assert by_id(seen)["health"].seen == f"Not all of it is told to us: see {cause}."
+
+
+def test_one_lost_answer_is_not_nobody() -> None:
+    seen = replace(WELL, live=silent("dropped"))
+    checks = by_id(seen)
+    assert problems(seen) == ["health"]
+    assert checks["connection"].seen.startswith(f"{URL} answers, the first time within ")
+    assert checks["service"].seen == "It is Data Storage that answers."
+    assert checks["health"].seen == "/health/live gives no answer that can be used: the dropped reason."
+    assert checks["clock"].verdict == "ok"
+    page = replace(seen, rows=foreign(200))
+    assert problems(page) == ["service"]
+    assert by_id(page)["service"].seen == "/api/v1/workflows answers 200 (text/html)."
 
 
 def test_a_missing_migration() -> None:
@@ -410,21 +496,100 @@ def test_the_audit_trail_alone_fails() -> None:
 
 
 def test_a_write() -> None:
-    def check(effect: Effect, words: str = "", **members: Any) -> Check:
-        seen = replace(WELL, write=True, written=written(effect, words), **members)
+    def check(effect: Effect, came: Answer | None = None, **members: Any) -> Check:
+        seen = replace(WELL, write=True, written=written(effect, came), **members)
         assert problems(seen) == ([] if effect == "stored" else ["writes"])
         return by_id(seen)["writes"]
 
     assert check("stored").seen == "An event was stored: correlation id c-1."
-    assert "It may be stored or not." in str(check("unknown", "no answer").meaning)
-    assert check("rejected", "too new").seen == "The event was refused: too new."
-    failed = check("failed", "500 (x)", events=answer(document={"data": []}))
+    assert check("rejected").seen == "The event was refused: 400 (Validation Error)."
+    assert check("foreign").seen == "An event was answered with 404 (text/plain), and isn't stored."
+    assert "something before it lets reads through" in (check("foreign").meaning or "")
+    assert "POST /api/v1/audit/events/batch." in (check("foreign").advice or "")
+    lost = check("unknown", silent("late"))
+    assert lost.seen == "An event was sent, and no answer came: the late reason."
+    assert lost.meaning == "It may or may not be stored."
+    assert "--correlation-id c-1" in (lost.advice or "")
+    gateway = check("unknown")
+    assert gateway.seen == "An event was sent, and answered with 502 (text/html)."
+    assert gateway.meaning == "It may or may not be stored: it was something before the service that answered."
+    assert check("unknown", answer(201, accepted=False)).meaning == (
+        "It may or may not be stored: the answer can't be read."
+    )
+    failed = check("failed", answer(500, problem="x"), events=answer(document={"data": []}))
     assert failed.seen.endswith("answered with 500 (x), while the audit trail reads well and has no event of 2025-12.")
     assert "has no partition for 2025-12" in (failed.meaning or "")
     assert "FROM ('2025-12-01') TO ('2026-01-01');" in (failed.advice or "")
     older = answer(document={"data": [{"event_timestamp": "2025-11-30T23:59:59Z"}]})
     assert "has no partition for 2025-12" in (check("failed", events=older).meaning or "")
     assert "There is a partition for 2025-12" in (check("failed").meaning or "")
+
+
+@pytest.mark.parametrize(
+    ("event", "cause", "words"),
+    [
+        (written("limited"), "limits", "429 (text/html) was answered: too many requests."),
+        (written("denied"), "token", "Reading is allowed, writing isn't: 403 (Forbidden)."),
+        (written("foreign", foreign(407)), "proxy", "The proxy on the way answers 407."),
+        (
+            written("mistimed"),
+            "clock",
+            f"An event with the time of the Date header was refused: {SENT['mistimed'].words}.",
+        ),
+        (
+            written("unsent"),
+            "connection",
+            f"{URL} answered, and then an event couldn't be sent: Connection refused.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("single", [False, True])
+def test_a_write_that_fails_for_what_another_check_tells(event: Written, cause: str, words: str, single: bool) -> None:
+    well = DOWN if single else WELL
+    seen = replace(well, write=True, written=replace(event, single=single))
+    assert sorted(problems(seen)) == sorted([*problems(well), cause])
+    assert by_id(seen)[cause].seen == words
+    sent = "couldn't be sent" if cause == "connection" else "was refused"
+    assert by_id(seen)["writes"].seen == f"The event {sent}: see {cause}."
+
+
+def test_an_event_is_refused_for_its_time_where_no_clock_is_told() -> None:
+    live = replace(WELL.live, headers={})
+    seen = replace(WELL, live=live, write=True, written=written("mistimed"))
+    assert problems(seen) == ["clock"]
+    assert by_id(seen)["clock"].seen.startswith("An event with the time of here, as no answer had a Date header")
+
+
+def test_a_single_event_while_the_database_is_down() -> None:
+    def check(effect: Effect) -> dict[str, Check]:
+        return by_id(replace(DOWN, write=True, written=written(effect, single=True)))
+
+    queued = check("queued")
+    assert queued["redis"].verdict == "ok"
+    assert queued["redis"].seen.startswith("As the database is down, an event was queued in Redis")
+    assert queued["writes"].seen == "The database takes no events while it is down: see health."
+    assert queued["queue"].seen.endswith("isn't counted. The event of this run waits there now.")
+    assert (queued["health"].meaning or "").endswith("single events are queued in Redis.")
+    failed = check("failed")
+    assert failed["redis"].verdict == "problem"
+    assert "was answered with 500 (Internal Server Error: x)." in failed["redis"].seen
+    assert failed["writes"].verdict == "not_checked"
+    assert "single events can't be queued in Redis" in (failed["health"].meaning or "")
+    assert check("stored")["writes"].verdict == "ok"
+    assert check("stored")["redis"].seen.startswith("Whether Redis is up can't be seen from outside")
+    for effect in ("rejected", "foreign", "unknown", "limited", "denied", "mistimed", "unsent"):
+        assert check(effect)["redis"].seen.endswith("wasn't queued for another reason: see writes.")
+    doubt = check("unknown")["writes"]
+    assert (doubt.meaning or "").startswith("It may or may not be queued in Redis: ")
+    assert (doubt.advice or "").startswith("Once the database is back, look for it: ")
+    assert by_id(DOWN)["redis"].seen.startswith("While the database is down, a single event shows whether Redis is up")
+    unsent = replace(DOWN, write=True, events=silent("late"))
+    assert by_id(unsent)["redis"].seen == "No event was sent that would show it: see writes."
+
+
+def test_the_limit_for_times_in_the_future_is_that_of_the_client() -> None:
+    # Importing it would bring along all that --help and shell completion don't need.
+    assert NEWEST.total_seconds() == diagnosis._FUTURE_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -452,9 +617,35 @@ def test_events_in_redis(text: str, words: str) -> None:
     assert by_id(replace(DOWN, metrics=seen.metrics))["queue"].verdict == "problem"
 
 
-@pytest.mark.parametrize("text", ["", "datastorage_dlq_depth 0\n", "datastorage_dlq_depth NaN\n", "<html>", "\xff{"])
+@pytest.mark.parametrize("text", ["datastorage_dlq_depth 0\n", "datastorage_dlq_depth NaN\n", "a 1\ndatastorage_b 2\n"])
 def test_nothing_in_redis(text: str) -> None:
     assert by_id(replace(WELL, metrics=metrics(text)))["queue"].verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "envoy_x 3\n", "<html>", "\xff{", "# HELP datastorage_dlq_depth x\n", "datastorage_"]
+)
+def test_metrics_of_something_else(text: str) -> None:
+    seen = replace(WELL, metrics=metrics(text))
+    assert problems(seen) == []
+    assert by_id(seen)["queue"].verdict == "not_checked"
+    assert by_id(seen)["queue"].seen.startswith("The metrics at this address aren't those of Data Storage")
+
+
+@pytest.mark.parametrize("page", ["x", {}, 1, True])
+def test_a_page_that_is_no_list(page: object) -> None:
+    for member, place, check in (("workflows", "rows", "catalog"), ("versions", "versions", "catalog")):
+        given: dict[str, Any] = {place: answer(document={member: page})}
+        seen = replace(WELL, **given)
+        assert problems(seen) == [check]
+        assert " answers 200 (application/json) without a list." in by_id(seen)[check].seen
+    seen = replace(WELL, events=answer(document={"data": page}))
+    assert problems(seen) == ["audit"]
+    assert seen.route is None
+    assert by_id(seen)["audit"].seen == "The audit query answers 200 (application/json) without a list."
+    for place, member in (("rows", "workflows"), ("versions", "versions"), ("events", "data")):
+        empty: dict[str, Any] = {place: answer(document={member: None})}
+        assert problems(replace(WELL, **empty)) == []
 
 
 def test_metrics_elsewhere() -> None:
@@ -483,6 +674,8 @@ def test_too_slow_and_too_often() -> None:
             "As of 2025-12-12",
         ),
         ({"rows": answer(document={"workflows": [{"workflowId": "x"}]})}, "problem", "such as workflowId"),
+        ({"row": answer(document={})}, "not_checked", "didn't come"),
+        ({"row": foreign(404, "text/plain")}, "not_checked", "didn't come"),
         ({"row": FAILS, "rows": FAILS, "versions": FAILS}, "not_checked", "didn't come"),
         ({"events": FAILS}, "not_checked", "didn't come"),
         ({"events": answer(document={"data": None, "pagination": [1]})}, "not_checked", "didn't come"),

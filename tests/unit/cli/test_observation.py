@@ -40,7 +40,18 @@ def test_the_clock_is_read_to_a_second(off: float) -> None:
     assert abs(ahead - off) <= 1
 
 
-@pytest.mark.parametrize("date", ["", "now", "Mon, 99 Foo 2025 12:00:00 GMT", "Mon, 01 Dec 99999 12:00:00 GMT", "\x00"])
+@pytest.mark.parametrize(
+    "date",
+    [
+        "",
+        "now",
+        "Mon, 99 Foo 2025 12:00:00 GMT",
+        "Mon, 01 Dec 99999 12:00:00 GMT",
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Wed, 31 Dec 1969 23:59:59 GMT",
+        "\x00",
+    ],
+)
 def test_a_date_that_is_none(date: str) -> None:
     assert Answer(status=200, headers={"date": date}).ahead is None
 
@@ -89,6 +100,8 @@ def test_any_text_is_read(text: str) -> None:
     [
         ("2025-12-01T13:00:00.5+01:00", "2025-12-01 12:00:00.500000+00:00"),
         ("2025-12-01T12:00:00Z", "2025-12-01 12:00:00+00:00"),
+        ("0001-01-01T00:00:00+05:00", "None"),
+        ("9999-12-31T23:59:59-05:00", "None"),
         ("2025-12-01T12:00:00", "None"),
         ("soon", "None"),
         (None, "None"),
