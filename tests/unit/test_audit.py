@@ -416,12 +416,14 @@ class Pages:
     def __init__(self, *pages: list[dict[str, Any]], last: bool = True) -> None:
         self.pages = list(pages)
         self.last = last
+        self.more: bool | None = None
         self.asked: list[dict[str, str]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(dict(request.url.params))
         page = self.pages.pop(0) if len(self.pages) > 1 or self.last else self.pages[0]
-        return httpx.Response(200, json={"data": page, "pagination": {"has_more": bool(self.pages)}})
+        more = bool(self.pages) if self.more is None else self.more
+        return httpx.Response(200, json={"data": page, "pagination": {"has_more": more}})
 
 
 def row(number: int, second: int = 0, **members: Any) -> dict[str, Any]:
@@ -448,9 +450,17 @@ def test_bad_rows_come_at_the_end(client: Open) -> None:
 
 
 def test_relative_bounds_are_resolved_once(client: Open) -> None:
-    service: Any = Pages([row(9, 9)], [row(8, 8)], [row(7, 7)])
+    service: Any = Pages([row(9, 9)], [row(8, 8)], [row(7, 7)], [])
     list(client(service).audit.query(since="24h", page_size=1))
     assert len({each["since"] for each in service.asked}) == 1
+    assert len(service.asked) == 4
+
+
+def test_a_full_page_is_not_the_last_one(client: Open) -> None:
+    """The service counts before it selects, so what arrives in between makes it say that nothing follows."""
+    service: Any = Pages([row(9, 9), row(8, 8)], [row(8, 8), row(7, 7)], [row(7, 7)])
+    service.more = False
+    assert [each.event_id.int for each in client(service).audit.query(page_size=2)] == [9, 8, 7]
     assert len(service.asked) == 3
 
 
