@@ -58,10 +58,12 @@ class Audit:
         `ValidationError`.
 
         An event is sent once: the service has no key by which it could know it again. If the answer is lost, or can't
-        be read, the event is looked for once, by its correlation id, type and time, and compared member by member.
-        Found, the receipt is `recovered`; else the error is raised, with outcome UNKNOWN. An equal event with the very
-        same microsecond, stored before, is taken for this one. `ServiceUnavailableError` also where the service can't
-        look for the parent, as it then says that the parent doesn't exist.
+        be read, the event is looked for once, by its correlation id, type and time, and compared member by member, with
+        what the service fills in for those that were left out. Found, the receipt is `recovered`; else the error is
+        raised, with outcome UNKNOWN. An equal event with the very same microsecond, stored before, is taken for this
+        one, also if it differs in `duration_ms`, which no route shows (of a batch, nor `version`).
+        `ServiceUnavailableError` also where the service can't look for the parent, as it then says that the parent
+        doesn't exist.
         """
         payload = limits.AUDIT_EVENT.check(event)
         return delivery.write(event, payload, self._options.call(timeout, deadline))

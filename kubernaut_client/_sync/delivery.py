@@ -82,7 +82,7 @@ def _recovered(delivery: Delivery, indices: Sequence[int], call: Call) -> list[U
     counted = [*sent, *delivery.stored()]
     ids: list[UUID | None] = [None] * len(sent)
     for place in settle.witnesses(len(sent)):
-        copies = counted.count(sent[place])
+        copies = sum(settle.same_sent(sent[place], each, in_batch=True) for each in counted)
         found = find(sent[place], call, in_batch=True)
         if len(found) < copies:
             return None

@@ -71,7 +71,7 @@ class Service:
 
     def found(self, parameters: dict[str, str]) -> httpx.Response:
         rows = [
-            {**EVENT, **each, "event_id": str(UUID(int=number)), "event_timestamp": moment(each).isoformat()}
+            {**EVENT, **filled(each), "event_id": str(UUID(int=number)), "event_timestamp": moment(each).isoformat()}
             for number, each in enumerate(self.stored or [], 1)
             if all(str(each[name]) == parameters[name] for name in FILTERS & parameters.keys())
             and moment(each) >= datetime.fromisoformat(parameters.get("since", "2000-01-01T00:00:00Z"))
@@ -84,6 +84,22 @@ class Service:
 
 
 FILTERS = {"correlation_id", "event_type", "severity"}
+
+
+def filled(each: dict[str, Any]) -> dict[str, Any]:
+    """An event with what the service fills in for members that were left out."""
+    category = each["event_category"]
+    return {
+        "actor_type": "service",
+        "actor_id": f"{category}-service",
+        "resource_type": category,
+        "resource_id": each["correlation_id"],
+        "parent_event_id": None,
+        "namespace": "",
+        "cluster_name": "",
+        "severity": "info",
+        **each,
+    }
 
 
 def moment(each: dict[str, Any]) -> datetime:
@@ -337,6 +353,19 @@ def test_copies_of_one_event_are_counted(client: Open) -> None:
         else:
             with pytest.raises(ConnectionDroppedError):
                 client(service).audit.write_batch([twice, twice])
+
+
+def test_copies_are_those_that_are_stored_alike(client: Open) -> None:
+    """True isn't 1, and what the service fills in is as good as what is given."""
+    moment = datetime.now(UTC)
+    ones = [event(event_timestamp=moment, event_data={"a": value}) for value in (1, True)]
+    result = client(Service(None, stored=ones)).audit.write_batch(ones)
+    assert [each.event_id for each in result] == [UUID(int=1), UUID(int=2)]
+    alike = [event(event_timestamp=moment, **given) for given in ({}, {"severity": "info"}, {"duration_ms": 1})]
+    with pytest.raises(ConnectionDroppedError):
+        client(Service(None, stored=alike[:2])).audit.write_batch(alike)
+    result = client(Service(None, stored=alike)).audit.write_batch(alike)
+    assert [(each.event_id, each.recovered) for each in result] == [(None, True)] * 3
 
 
 def named(index: int, reason: str = "timestamp is too old") -> httpx.Response:
