@@ -14,7 +14,7 @@ from .batches import Delivery, Payload, refusal
 from .errors import KubernautError, Outcome, ResponseDecodeError
 from .execute import AsyncCall
 from .operations import CREATE_AUDIT_EVENT, CREATE_AUDIT_EVENTS_BATCH, CREATE_NOTIFICATION_AUDIT, Body
-from .procedures import healthy
+from .procedures import outage
 from .receipts import AuditReceipt, BatchResult, Event, Notification, NotificationReceipt
 from .trail import find
 
@@ -25,7 +25,7 @@ async def write(event: Event, payload: Payload, call: AsyncCall) -> AuditReceipt
     try:
         event_id = await call.execute(CREATE_AUDIT_EVENT, request, spare=settle.LOOKUP_SHARE)
     except KubernautError as error:
-        if settle.parent_in_doubt(error, payload) and not await healthy(call):
+        if settle.parent_in_doubt(error, payload) and await outage(call):
             raise call.sign(settle.unavailable(error), CREATE_AUDIT_EVENT) from error
         found = await find(payload, call, in_batch=False) if settle.may_be_there(error) else []
         call.sign(error, CREATE_AUDIT_EVENT)

@@ -7,6 +7,7 @@ concluded from the text of an error: the resources ask, these functions decide. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -22,8 +23,10 @@ from .errors import (
     KubernautError,
     NotFoundError,
     Outcome,
+    RequestTimeoutError,
     ResponseDecodeError,
     ServiceUnavailableError,
+    TransportError,
     ValidationError,
 )
 from .plan import same_json
@@ -174,6 +177,23 @@ def parent_in_doubt(error: KubernautError, payload: Mapping[str, Any]) -> bool:
     return "parent event does not exist" in (error.problem.detail or "").lower()
 
 
+def is_outage(error: KubernautError) -> bool:
+    """Whether asking for the service's health came to an outage: its own 503, or no answer.
+
+    Its route may not be exposed where the client asks, so nothing else that answers there says anything: a 401, a 404,
+    a page of a proxy. A question that was never put, as time was up, says nothing either.
+    """
+    if isinstance(error, APIError):
+        return error.status == 503 and (error.problem.is_document or bool(_HEALTH.match(error.body)))
+    if isinstance(error, RequestTimeoutError):
+        return error.outcome is Outcome.UNKNOWN
+    return isinstance(error, TransportError)
+
+
+# The service puts the text of the error into it as it is, so it may be no JSON.
+_HEALTH = re.compile(rb'\s*\{\s*"status"\s*:\s*"unhealthy"')
+
+
 def unavailable(error: KubernautError) -> ServiceUnavailableError:
     """For a 400 about a parent that the service could not look for."""
     problem = Problem(503, title="Service Unavailable", detail="the parent event could not be looked for")
@@ -185,7 +205,7 @@ def unavailable(error: KubernautError) -> ServiceUnavailableError:
         body=body,
         outcome=Outcome.REFUSED,
         inferred=True,
-        evidence=("400: parent event does not exist", "the service doesn't say that it is healthy"),
+        evidence=("400: parent event does not exist", "asked for its health, the service said 503 or nothing"),
     )
 
 

@@ -15,7 +15,7 @@ from ..batches import Delivery, Payload, refusal
 from ..errors import KubernautError, Outcome, ResponseDecodeError
 from .execute import Call
 from ..operations import CREATE_AUDIT_EVENT, CREATE_AUDIT_EVENTS_BATCH, CREATE_NOTIFICATION_AUDIT, Body
-from .procedures import healthy
+from .procedures import outage
 from ..receipts import AuditReceipt, BatchResult, Event, Notification, NotificationReceipt
 from .trail import find
 
@@ -26,7 +26,7 @@ def write(event: Event, payload: Payload, call: Call) -> AuditReceipt:
     try:
         event_id = call.execute(CREATE_AUDIT_EVENT, request, spare=settle.LOOKUP_SHARE)
     except KubernautError as error:
-        if settle.parent_in_doubt(error, payload) and not healthy(call):
+        if settle.parent_in_doubt(error, payload) and outage(call):
             raise call.sign(settle.unavailable(error), CREATE_AUDIT_EVENT) from error
         found = find(payload, call, in_batch=False) if settle.may_be_there(error) else []
         call.sign(error, CREATE_AUDIT_EVENT)

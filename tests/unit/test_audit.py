@@ -49,10 +49,17 @@ NAMES = {
 class Service:
     """Answers writes one after another (None: the connection is dropped), queries from `stored`, health as told."""
 
-    def __init__(self, *writes: Answer, stored: list[dict[str, Any]] | None = None, healthy: bool = True) -> None:
+    def __init__(
+        self,
+        *writes: Answer,
+        stored: list[dict[str, Any]] | None = None,
+        healthy: bool = True,
+        health: httpx.Response | None = None,
+    ) -> None:
         self.writes = list(writes)
         self.stored = stored
-        self.healthy = healthy
+        said = {"status": "healthy" if healthy else "unhealthy", "database": "x"}
+        self.health = health or httpx.Response(200 if healthy else 503, json=said)
         self.asked: list[str] = []
         self.requests: list[httpx.Request] = []
 
@@ -61,7 +68,7 @@ class Service:
         self.asked.append(name)
         self.requests.append(request)
         if name == "health":
-            return httpx.Response(200 if self.healthy else 503, json={"status": "healthy" if self.healthy else "x"})
+            return httpx.Response(self.health.status_code, headers=self.health.headers, content=self.health.content)
         if name == "query":
             return self.found(dict(request.url.params)) if self.stored is not None else problem(500, "database-error")
         answer = self.writes.pop(0)
@@ -239,6 +246,34 @@ def test_a_missing_parent(client: Open) -> None:
     assert (error.outcome, error.inferred, error.operation) == (Outcome.REFUSED, True, "createAuditEvent")
     assert isinstance(error.__cause__, ValidationError)
     assert len(error.history) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 502, 503])
+def test_a_missing_parent_where_the_health_is_hidden(client: Open, status: int) -> None:
+    """A proxy that doesn't let the question through mustn't make a wrong parent an outage for ever."""
+    service = Service(parent_missing(), health=html(status))
+    with pytest.raises(ValidationError) as caught:
+        client(service).audit.write(event(parent_event_id=PARENT))
+    assert service.asked == ["write", "health"]
+    assert caught.value.outcome is Outcome.REFUSED
+
+
+def test_a_missing_parent_and_a_slow_service(client: Open) -> None:
+    """The share of the deadline that is kept for such questions is there for them."""
+
+    class Slow(Service):
+        limits: list[float]
+
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            self.limits.append(request.extensions["timeout"]["read"])
+            return super().__call__(request)
+
+    service = Slow(parent_missing())
+    service.limits = []
+    with pytest.raises(ValidationError):
+        client(service).audit.write(event(parent_event_id=PARENT), deadline=5)
+    write, health = service.limits
+    assert write <= 4.5 < health <= 5
 
 
 def test_bad_input_is_not_sent(client: Open) -> None:

@@ -8,12 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut_client import ConflictError, KubernautError, Outcome, Problem, ServiceUnavailableError, ValidationError
+from kubernaut_client import (
+    ConflictError,
+    ConnectError,
+    ConnectionDroppedError,
+    KubernautError,
+    Outcome,
+    Problem,
+    RequestTimeoutError,
+    ResponseDecodeError,
+    ServiceUnavailableError,
+    ValidationError,
+)
+from kubernaut_client.errors import error_for
 from kubernaut_client.limits import AUDIT_EVENT
 from kubernaut_client.models import AuditEvent
 from kubernaut_client.operations import audit_event
+from kubernaut_client.problems import parse
 from kubernaut_client.settle import (
     conflict_is_ours,
+    is_outage,
     may_be_there,
     parent_in_doubt,
     same_event,
@@ -60,6 +74,44 @@ def test_parent_in_doubt(cls: type[KubernautError], detail: str | None, parent: 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_no_other_failure_is_about_a_parent(failure: str) -> None:
     assert not parent_in_doubt(FAILURES[failure], {"parent_event_id": PARENT})
+
+
+UNHEALTHY = b'{"status":"unhealthy","database":"unreachable","error":"%s"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "shown"),
+    [
+        (503, UNHEALTHY % b"refused", True),
+        (503, UNHEALTHY % b'role "x" does not exist', True),
+        (503, b'{"type":"https://kubernaut.ai/problems/service-unavailable","title":"T"}', True),
+        (503, b"<html>no backend</html>", False),
+        (503, b'{"message":"no route"}', False),
+        (503, b"", False),
+        (500, b'{"type":"https://kubernaut.ai/problems/database-error","title":"T"}', False),
+        (502, b"<html>", False),
+        (404, b"404 page not found", False),
+        (404, UNHEALTHY % b"", False),
+        (401, b'{"type":"about:blank","title":"Unauthorized"}', False),
+        (302, b"", False),
+    ],
+)
+def test_what_an_answer_says_of_an_outage(status: int, body: bytes, shown: bool) -> None:
+    assert is_outage(error_for(parse(status, body), write=False, body=body)) is shown
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (ConnectError("m"), True),
+        (ConnectionDroppedError("m", outcome=Outcome.UNKNOWN), True),
+        (RequestTimeoutError("m", outcome=Outcome.UNKNOWN), True),
+        (RequestTimeoutError("the deadline was over before it was sent"), False),
+        (ResponseDecodeError("a login page", status=200, outcome=Outcome.UNKNOWN), False),
+    ],
+)
+def test_what_no_answer_says_of_an_outage(error: KubernautError, shown: bool) -> None:
+    assert is_outage(error) is shown
 
 
 def test_unavailable() -> None:
