@@ -79,9 +79,11 @@ class AsyncAudit:
         The service has no limit on their number; 1,000 take it about 0.2 s, and all of a request must fit `timeout`.
         In a batch it doesn't store `version` and doesn't check that parents exist.
 
-        Raises when a request as a whole failed: then the error's `receipts` say what became of each event by then,
-        None where that isn't known. If the answer was lost, up to three events are looked for, as `write` does; all of
-        them found, the batch is `recovered`, and only those three have ids. No event is ever sent twice after that.
+        Raises when a request as a whole failed: then the error's `receipts` say what became of each event by then, None
+        for one that has no end yet, and `unstored` lists those of them that are certainly not stored, so that they may
+        be sent again. Its outcome is that of the call: UNKNOWN as soon as some of it is stored. If the answer was lost,
+        up to three events are looked for, as `write` does; all of them found, the batch is `recovered`, and only those
+        three have ids. No event is ever sent twice after that.
         `ResponseDecodeError`, with outcome UNKNOWN, also for a 201 with another number of ids than events.
         """
         batch = Delivery.check(events)

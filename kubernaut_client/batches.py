@@ -11,7 +11,7 @@ at most 2 + 2 log2(n) requests. Pure: sending is left to `delivery`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -262,9 +262,12 @@ class Delivery:
         """What became of it, once all is settled."""
         return BatchResult(tuple(each for each in self.receipts if each))
 
-    def unfinished(self, error: KubernautError) -> None:
-        """Put on an error that ends it what became of each event by then."""
+    def unfinished(self, error: KubernautError, doubted: Collection[int]) -> None:
+        """Put on an error that ends it what became of each event by then; of `doubted` nobody knows."""
         error.receipts = tuple(self.receipts)
+        # A request with one of the others in it was refused as a whole, or there was none.
+        unknown = set(doubted)
+        error.unstored = tuple(i for i, each in enumerate(self.receipts) if each is None and i not in unknown)
         known = self.result()
         if known.stored and error.outcome in (Outcome.NOT_SENT, Outcome.REFUSED):
             error.outcome = Outcome.UNKNOWN

@@ -39,6 +39,7 @@ async def write_batch(delivery: Delivery, call: AsyncCall) -> BatchResult:
     """Store a batch in one transaction; if an event in it is refused, the others in as few as it takes."""
     pieces = delivery.pieces()
     while indices := pieces.next():
+        before = len(call.history)
         try:
             ids: Sequence[UUID | None] = await _send(delivery.of(indices), call)
             recovered = False
@@ -47,17 +48,18 @@ async def write_batch(delivery: Delivery, call: AsyncCall) -> BatchResult:
             if why is not None and pieces.refused(why):
                 delivery.reject(pieces.rejected)
                 continue
-            found = await _recovered(delivery, indices, call) if settle.may_be_there(error) else None
+            doubted = settle.any_may_be_there(call.history[before:])
+            found = await _recovered(delivery, indices, call) if doubted else None
             call.sign(error, CREATE_AUDIT_EVENTS_BATCH)
             if found is None:
-                delivery.unfinished(error)
+                delivery.unfinished(error, indices if doubted else ())
                 raise
             ids, recovered = found, True
         if len(ids) != len(indices):
             # Then it isn't known to be one transaction, and a few of the events wouldn't stand for the others.
             reason = f"201 with {len(ids)} ids for {len(indices)} events"
             failure = ResponseDecodeError(reason, status=201, outcome=Outcome.UNKNOWN)
-            delivery.unfinished(failure)
+            delivery.unfinished(failure, indices)
             raise call.sign(failure, CREATE_AUDIT_EVENTS_BATCH)
         delivery.settle(indices, ids, recovered=recovered)
         pieces.accepted()

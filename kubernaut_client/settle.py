@@ -8,7 +8,7 @@ concluded from the text of an error: the resources ask, these functions decide. 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from kubernaut_datastorage.types import Unset
 
 from .errors import (
     APIError,
+    Attempt,
     ConflictError,
     InternalServerError,
     KubernautError,
@@ -168,6 +169,11 @@ def update_verdict(error: KubernautError, *, done: bool) -> UpdateVerdict:
 def may_be_there(error: KubernautError) -> bool:
     """Whether a write that failed so may have been carried out, so that it is looked for."""
     return error.outcome in (Outcome.UNKNOWN, Outcome.APPLIED)
+
+
+def any_may_be_there(attempts: Iterable[Attempt]) -> bool:
+    """The same of all attempts at one request."""
+    return any(attempt.outcome in (Outcome.UNKNOWN, Outcome.APPLIED) for attempt in attempts)
 
 
 def parent_in_doubt(error: KubernautError, payload: Mapping[str, Any]) -> bool:

@@ -257,6 +257,7 @@ def test_a_part_of_a_batch_is_lost(client: Any, emulator: Emulator) -> None:
                 client.audit.write_batch(events)
             statuses = [receipt and receipt.status for receipt in caught.value.receipts]
             assert statuses == ["stored"] * 4 + ["rejected"] + [None] * 4
+            assert caught.value.unstored == ()
             assert stored(emulator) == 4
 
 

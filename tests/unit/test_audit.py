@@ -20,6 +20,7 @@ from kubernaut_client import (
     DatabaseError,
     InternalServerError,
     InvalidRequestError,
+    KubernautError,
     Outcome,
     PayloadTooLargeError,
     RateLimitError,
@@ -427,18 +428,53 @@ def test_what_ends_it_half_way(client: Open) -> None:
         client(service).audit.write_batch(events)
     error = caught.value
     assert [each and each.status for each in error.receipts] == ["stored", "rejected", None, None]
-    assert error.outcome is Outcome.UNKNOWN
+    assert (error.outcome, error.unstored) == (Outcome.UNKNOWN, ())
     assert error.evidence == ("of 4 events: 1 stored, 0 queued, 1 rejected",)
     for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
-        assert twin.receipts == error.receipts
+        assert (twin.receipts, twin.unstored) == (error.receipts, error.unstored)
     service = Service(named(1), created(1), html(401))
     with pytest.raises(AuthenticationError) as refused:
         client(service).audit.write_batch(events)
     assert refused.value.outcome is Outcome.UNKNOWN  # some of it is stored
+    assert refused.value.unstored == (2, 3)
     service = Service(html(401))
     with pytest.raises(AuthenticationError) as refused:
         client(service).audit.write_batch(events)
     assert (refused.value.outcome, refused.value.receipts) == (Outcome.REFUSED, (None,) * 4)
+    assert refused.value.unstored == (0, 1, 2, 3)
+
+
+ENDS: dict[str, tuple[list[Answer], Outcome, tuple[int, ...]]] = {
+    "lost at once": ([None], Outcome.UNKNOWN, ()),
+    "refused at once": ([html(429)] * 3, Outcome.REFUSED, (0, 1, 3, 4)),
+    "the first part lost": ([named(1), None], Outcome.UNKNOWN, (3, 4)),
+    "the first part refused": ([named(1), html(401)], Outcome.REFUSED, (0, 3, 4)),
+    "the second part lost": ([named(1), created(1), None], Outcome.UNKNOWN, ()),
+    "the second part refused": ([named(1), created(1), html(429), html(429), html(429)], Outcome.UNKNOWN, (3, 4)),
+    "the second part cut": ([named(1), created(1), CUT], Outcome.APPLIED, ()),
+    "too many ids": ([named(1), created(1, 2)], Outcome.UNKNOWN, (3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_which_events_are_certainly_not_stored(client: Open, name: str) -> None:
+    answers, outcome, unstored = ENDS[name]
+    events = [event(), event(), event(severity="x" * 21), event(), event()]
+    with pytest.raises(KubernautError) as caught:
+        client(Service(*answers, stored=[])).audit.write_batch(events)
+    error = caught.value
+    assert (error.outcome, error.unstored) == (outcome, unstored)
+    assert all(error.receipts[index] is None for index in unstored)
+
+
+def test_a_part_that_was_recovered_casts_no_doubt_on_the_next(client: Open) -> None:
+    events = [event() for _ in range(4)]
+    service = Service(named(1), None, html(401), stored=[events[0]])
+    with pytest.raises(AuthenticationError) as caught:
+        client(service).audit.write_batch(events)
+    assert [each and each.recovered for each in caught.value.receipts] == [True, False, None, None]
+    assert (caught.value.outcome, caught.value.unstored) == (Outcome.UNKNOWN, (2, 3))
+    assert service.asked == ["batch", "batch", "query", "batch"]
 
 
 def test_a_copy_that_is_stored_already_is_no_witness_of_the_rest(client: Open) -> None:
