@@ -11,7 +11,7 @@ from uuid import UUID
 
 from . import settle
 from .batches import Delivery, Payload, refusal
-from .errors import KubernautError, Outcome, ResponseDecodeError
+from .errors import ConflictError, KubernautError, Outcome, ResponseDecodeError
 from .execute import AsyncCall
 from .operations import CREATE_AUDIT_EVENT, CREATE_AUDIT_EVENTS_BATCH, CREATE_NOTIFICATION_AUDIT, Body
 from .procedures import outage
@@ -95,10 +95,19 @@ async def _recovered(delivery: Delivery, indices: Sequence[int], call: AsyncCall
 async def notify(record: Notification, payload: Payload, call: AsyncCall) -> NotificationReceipt:
     """Store one notification; its unique id makes it harmless to repeat a request whose answer was lost."""
     request = CREATE_NOTIFICATION_AUDIT.request(body=Body(dict(payload)))
+    answers_lost = False
+
+    def again(error: KubernautError) -> bool:
+        nonlocal answers_lost
+        answers_lost = answers_lost or settle.answer_lost(error)
+        return settle.create_again(error)
+
     try:
-        row = await call.execute(CREATE_NOTIFICATION_AUDIT, request, again=settle.create_again)
+        row = await call.execute(CREATE_NOTIFICATION_AUDIT, request, again=again)
     except KubernautError as error:
-        if settle.conflict_is_ours(error, unknown_before=call.unknown_before(CREATE_NOTIFICATION_AUDIT)):
+        if settle.conflict_is_ours(error, unknown_before=answers_lost):
             return NotificationReceipt("stored", None, record, recovered=True)
+        if isinstance(error, ConflictError):
+            error.maybe_ours = call.unknown_before(CREATE_NOTIFICATION_AUDIT)
         raise
     return NotificationReceipt("stored" if row else "queued", row, record)

@@ -278,7 +278,7 @@ class ConflictError(APIError):
 
     `existing` is the stored row and `identical` whether it equals what was to be created (the comparison of
     `EnsureResult.differences`); both are None when the row couldn't be read. `maybe_ours` says that an earlier attempt
-    of the same call had no answer, so that attempt may have stored the row.
+    of the same call had no answer, or a fault for one, so that attempt may have stored the row.
     """
 
     def __init__(

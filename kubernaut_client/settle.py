@@ -215,10 +215,21 @@ def unavailable(error: KubernautError) -> ServiceUnavailableError:
     )
 
 
+def answer_lost(error: KubernautError) -> bool:
+    """Whether an attempt may have stored a notification without the service having said anything of it.
+
+    Its own 503 says that neither the database nor Redis took the record, so what is stored afterwards is hardly this.
+    """
+    if isinstance(error, APIError) and error.problem.is_document and error.problem.slug == "service-unavailable":
+        return False
+    return error.outcome is Outcome.UNKNOWN
+
+
 def conflict_is_ours(error: KubernautError, *, unknown_before: bool) -> bool:
     """Whether a 409 of the service shows that an earlier attempt of the same call, whose answer was lost, arrived.
 
     There is no route that reads a notification, so this can't be told from somebody else's with the same id.
+    `unknown_before`: of an attempt before it the answer was lost (`answer_lost`).
     """
     return isinstance(error, ConflictError) and error.problem.is_document and unknown_before
 

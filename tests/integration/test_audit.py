@@ -480,6 +480,17 @@ def test_a_lost_notification(client: Any, emulator: Emulator, drop: Any, recover
     assert (stored(emulator, "notification_audit"), len(emulator.writes)) == (1, 2)
 
 
+def test_the_notification_of_another_is_not_taken_for_ours(client: Any, emulator: Emulator) -> None:
+    record = notification()
+    client.notifications.create(record)
+    body = {"type": "https://kubernaut.ai/problems/service-unavailable", "title": "Service Unavailable", "retry": True}
+    emulator.fault("createNotificationAudit", status=503, body=body)
+    with pytest.raises(ConflictError) as caught:
+        client.notifications.create({**record, "message_summary": "Another."})
+    assert caught.value.maybe_ours
+    assert len(emulator.rows("notification_audit")) == 1
+
+
 def test_notifications_without_a_database(client: Any, emulator: Emulator) -> None:
     with emulator.database_down():
         assert client.notifications.create(notification()).status == "queued"

@@ -655,11 +655,16 @@ def test_a_notification_that_exists(client: Open) -> None:
     assert service.asked == ["notify"]
 
 
-@pytest.mark.parametrize("lost", [None, html(502), html(503), html(504), problem(503, "service-unavailable")])
+OUTAGE = problem(503, "service-unavailable")
+
+
+@pytest.mark.parametrize("lost", [None, html(502), html(503), html(504), problem(504, "x"), OUTAGE])
 def test_a_lost_notification_is_repeated(client: Open, lost: Answer) -> None:
-    service = Service(lost, problem(409, "conflict"))
-    receipt = client(service).notifications.create(notification())
-    assert (receipt.status, receipt.stored_record, receipt.recovered) == ("stored", None, True)
+    if lost is not OUTAGE:
+        for answers in ([lost], [lost, OUTAGE], [OUTAGE, lost]):
+            service = Service(*answers, problem(409, "conflict"))
+            receipt = client(service).notifications.create(notification())
+            assert (receipt.status, receipt.stored_record, receipt.recovered) == ("stored", None, True)
     service = Service(lost, NOTED)
     receipt = client(service).notifications.create(notification())
     assert (receipt.status, receipt.recovered) == ("stored", False)
@@ -673,7 +678,17 @@ def test_a_lost_notification_is_repeated(client: Open, lost: Answer) -> None:
 def test_a_conflict_of_a_proxy_shows_nothing(client: Open) -> None:
     with pytest.raises(ConflictError) as caught:
         client(Service(None, html(409))).notifications.create(notification())
-    assert caught.value.outcome is Outcome.UNKNOWN
+    assert (caught.value.outcome, caught.value.maybe_ours) == (Outcome.UNKNOWN, True)
+
+
+def test_a_conflict_after_the_service_said_that_it_stored_nothing(client: Open) -> None:
+    """That is most likely somebody else's record; the service may have been wrong, though."""
+    with pytest.raises(ConflictError) as caught:
+        client(Service(OUTAGE, OUTAGE, problem(409, "conflict"))).notifications.create(notification())
+    assert (caught.value.outcome, caught.value.maybe_ours) == (Outcome.UNKNOWN, True)
+    with pytest.raises(ConflictError) as caught:
+        client(Service(html(429), problem(409, "conflict"))).notifications.create(notification())
+    assert (caught.value.outcome, caught.value.maybe_ours) == (Outcome.REFUSED, False)
 
 
 def test_one_attempt_is_one_attempt(client: Open) -> None:
