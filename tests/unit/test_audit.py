@@ -549,6 +549,16 @@ def test_bad_rows_come_at_the_end(client: Open) -> None:
     assert [each["offset"] for each in service.asked] == ["0", "1", "2"]
 
 
+def test_a_page_that_ends_in_a_time_that_utc_does_not_have(client: Open) -> None:
+    times = ("9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00")
+    odd = [row(number, event_timestamp=at) for number, at in enumerate(times, 1)]
+    service: Any = Pages([row(9, 9), odd[0]], [odd[1], row(8, 8)], [row(7, 7), *odd], [])
+    found: list[int] = []
+    with pytest.raises(ResponseDecodeError, match="2 row") as caught:
+        found.extend(each.event_id.int for each in client(service).audit.query(page_size=2))
+    assert (found, len(caught.value.items)) == ([9, 8, 7], 2)
+
+
 def test_relative_bounds_are_resolved_once(client: Open) -> None:
     service: Any = Pages([row(9, 9)], [row(8, 8)], [row(7, 7)], [])
     list(client(service).audit.query(since="24h", page_size=1))
