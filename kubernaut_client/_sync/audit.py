@@ -40,7 +40,7 @@ class Audit:
     """`client.audit`. `timeout=` is the seconds for one attempt, `deadline=` those for the whole call.
 
     All methods raise `InvalidRequestError` for bad input before anything is sent, a `TransportError` when no answer
-    came, and an `APIError` for any answer that isn't a success.
+    came, `ResponseDecodeError` for a success that can't be read, and an `APIError` for any answer that isn't a success.
     """
 
     def __init__(self, options: Options) -> None:
@@ -64,6 +64,10 @@ class Audit:
         one, also if it differs in `duration_ms`, which no route shows (of a batch, nor `version`).
         `ServiceUnavailableError` also where the service can't look for the parent, as it then says that the parent
         doesn't exist.
+
+        The status decides: a 202 with any JSON object is `queued`, whatever the object says. A 201 or 202 whose JSON is
+        cut or unreadable is a `ResponseDecodeError` with outcome APPLIED if the event isn't found: the service took it,
+        and it must not be sent again. Any other 2xx, or one that isn't JSON, is UNKNOWN, as it may be anybody's.
         """
         payload = limits.AUDIT_EVENT.check(event)
         return delivery.write(event, payload, self._options.call(timeout, deadline))

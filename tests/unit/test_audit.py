@@ -158,6 +158,19 @@ def test_stored_and_queued(client: Open) -> None:
     assert service.asked == ["write", "write"]
 
 
+def test_a_202_is_queued_whatever_it_says(client: Open) -> None:
+    for said in ({}, {"status": "failed"}, {"event_id": str(UUID(int=7))}):
+        receipt = client(Service(httpx.Response(202, json=said))).audit.write(event())
+        assert (receipt.status, receipt.event_id) == ("queued", None)
+
+
+def test_a_202_that_is_cut_was_taken(client: Open) -> None:
+    cut = httpx.Response(202, headers={"content-type": "application/json"}, content=b'{"status": "acc')
+    with pytest.raises(ResponseDecodeError) as caught:
+        client(Service(cut, stored=[])).audit.write(event())
+    assert caught.value.outcome is Outcome.APPLIED
+
+
 LOST: dict[str, tuple[Answer, type[Exception], Outcome]] = {
     "drop": (None, ConnectionDroppedError, Outcome.UNKNOWN),
     "cut": (CUT, ResponseDecodeError, Outcome.APPLIED),
