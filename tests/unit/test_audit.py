@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,10 @@ import httpx
 import pytest
 
 from kubernaut_client import (
+    AuditReceipt,
     AuthenticationError,
     BadRequestError,
+    BatchResult,
     ConflictError,
     ConnectionDroppedError,
     DatabaseError,
@@ -488,6 +491,48 @@ def test_a_part_that_was_recovered_casts_no_doubt_on_the_next(client: Open) -> N
     assert [each and each.recovered for each in caught.value.receipts] == [True, False, None, None]
     assert (caught.value.outcome, caught.value.unstored) == (Outcome.UNKNOWN, (2, 3))
     assert service.asked == ["batch", "batch", "query", "batch"]
+
+
+class Unruly(dict[str, Any]):
+    """A mapping of the caller's that doesn't want to be copied."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise RuntimeError("no")
+
+
+UNPICKLED: dict[str, tuple[Any, Any]] = {
+    "read-only": (MappingProxyType(READ_ONLY := event()), READ_ONLY),
+    "a mapping of its own": (Unruly(READ_ONLY), READ_ONLY),
+    "a function in it": ({**READ_ONLY, "event_data": {"a": lambda: None}}, {}),
+    "an object in it": ({**READ_ONLY, "event_data": Unruly()}, {}),
+    "no event": (lambda: None, {}),
+}
+
+
+@pytest.mark.parametrize("name", UNPICKLED)
+def test_what_was_given_keeps_no_error_from_being_pickled(name: str) -> None:
+    given, kept = UNPICKLED[name]
+    others = (AuditReceipt("stored", UUID(int=1), event()), None)
+    error = AuthenticationError("m", receipts=(AuditReceipt("rejected", None, given, reason="x"), *others))
+    for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error), copy.copy(error)):
+        odd, *rest = twin.receipts
+        assert tuple(rest) == others
+        assert (odd.status, odd.event_id, odd.reason) == ("rejected", None, "x")
+    assert pickle.loads(pickle.dumps(error)).receipts[0].event == kept
+    assert copy.copy(error).receipts == error.receipts
+    result = BatchResult((error.receipts[0], others[0]))  # type: ignore[arg-type]
+    assert pickle.loads(pickle.dumps(result))[1] == copy.deepcopy(result)[1] == others[0]
+    assert copy.deepcopy(result)[1].event is not result[1].event
+
+
+def test_a_refused_batch_that_holds_anything_is_pickled(client: Open) -> None:
+    events = [event(event_data={"a": lambda: None}), MappingProxyType(event()), event()]
+    with pytest.raises(ConnectionDroppedError) as caught:
+        client(Service(named(1), created(1), None, stored=[])).audit.write_batch([*events[1:], *events])
+    error = caught.value
+    for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert [each and each.status for each in twin.receipts] == [each and each.status for each in error.receipts]
+    assert [each and each.status for each in error.receipts] == ["stored", "rejected", "rejected", None, None]
 
 
 def test_a_copy_that_is_stored_already_is_no_witness_of_the_rest(client: Open) -> None:
