@@ -149,7 +149,8 @@ class AsyncAudit:
 
         Asks again and again for up to `timeout` seconds, through outages too, then raises `RequestTimeoutError`, which
         says how many there were and which types of events match the other filters. The list is cut at 1000 events, or
-        at `count` if that is more. The filters are those of `query`.
+        at `count` if that is more. Events that can't be decoded don't count: they are left out, and the error tells of
+        them. The filters are those of `query`.
 
         Mind that every search for workflows adds an event of the service's own within about a second, of type
         `workflow.catalog.search_completed`, with the search's `remediation_id` as its correlation id.
@@ -167,13 +168,15 @@ class AsyncAudit:
             until=until,
         )
         found: list[AuditEvent] = []
+        bad: list[str] = []
         failure: KubernautError | None = None
         polls = 0
         while True:
             left = max(end - time.monotonic(), 0.001)
             try:
                 call = self._options.call(min(self._options.timeout, left), left)
-                found, failure = await trail.newest(filters, max(count, limits.PAGE_LIMIT), call), None
+                found, bad = await trail.newest(filters, max(count, limits.PAGE_LIMIT), call)
+                failure = None
             except KubernautError as error:
                 if not repeatable(error, write=False):
                     raise
@@ -188,6 +191,8 @@ class AsyncAudit:
                 break
             await self._options.session.sleep(pause)
         why = f"{len(found)} of {count} events within {timeout:g} s"
+        if bad:
+            why += f"; {len(bad)} more can't be read: {one_line(bad[0])}"
         types = await self._types(filters) if failure is None else f"then {one_line(str(failure))}"
         why += f"; {types}"
         raise RequestTimeoutError(why, operation=QUERY_AUDIT_EVENTS.name, outcome=Outcome.UNKNOWN) from failure
@@ -197,12 +202,12 @@ class AsyncAudit:
         others = {name: value for name, value in filters.items() if name != "event_type"}
         try:
             call = self._options.call(min(self._options.timeout, _LAST_LOOK), _LAST_LOOK)
-            found = await trail.newest(others, limits.PAGE_LIMIT, call)
+            found, _ = await trail.newest(others, limits.PAGE_LIMIT, call)
         except KubernautError as error:
             return f"what else there is can't be said: {type(error).__name__}"
         types = Counter(event.event_type for event in found)
-        shown = ", ".join(f"{one_line(name, 100)} ({number})" for name, number in sorted(types.items())[:20])
-        return f"there is {shown}" if types else "there is no event of another type"
+        words = ", ".join(f"{one_line(name, 100)} ({number})" for name, number in sorted(types.items())[:20])
+        return f"there is {words}" if types else "there is no event of another type"
 
     async def _walk(self, filters: dict[str, Any], new_call: Callable[[], AsyncCall]) -> AsyncIterator[AuditEvent]:
         bad: list[str] = []

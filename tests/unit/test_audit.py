@@ -517,6 +517,7 @@ def test_what_was_given_keeps_no_error_from_being_pickled(name: str) -> None:
     for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error), copy.copy(error)):
         odd, *rest = twin.receipts
         assert tuple(rest) == others
+        assert odd is not None
         assert (odd.status, odd.event_id, odd.reason) == ("rejected", None, "x")
     assert pickle.loads(pickle.dumps(error)).receipts[0].event == kept
     assert copy.copy(error).receipts == error.receipts
@@ -666,6 +667,25 @@ def test_wait_for(client: Open) -> None:
     found = client(service).audit.wait_for(4, correlation_id="remediation-1")
     assert [each.event_type for each in found] == ["type.0", "type.1", "type.2", "type.3"]
     assert len(service.asked) == 4
+
+
+def test_wait_for_counts_what_can_be_read(client: Open) -> None:
+    """One that can't be read keeps it neither from returning nor from waiting for another."""
+    bad = row(8, 8, event_data=1)
+    service: Any = Pages([row(9, 9), bad], [row(9, 9), bad], [row(10, 10), row(9, 9), bad])
+    service.more = False
+    audit = client(service).audit
+    assert [each.event_id.int for each in audit.wait_for()] == [9]
+    assert [each.event_id.int for each in audit.wait_for(2)] == [10, 9]
+    assert len(service.asked) == 3
+    service = Pages([row(9, 9), bad], last=False)
+    service.more = False
+    with pytest.raises(RequestTimeoutError) as caught:
+        client(service).audit.wait_for(2, timeout=0.1)
+    reason = f"event {UUID(int=8)}: event_data is of type int"
+    assert f"1 of 2 events within 0.1 s; 1 more can't be read: {reason}; there is workflow.started (1)" in str(
+        caught.value
+    )
 
 
 def test_wait_for_outlasts_outages(client: Open) -> None:
