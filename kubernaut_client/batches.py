@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -27,8 +27,8 @@ from .receipts import AuditReceipt, BatchResult, Event
 Payload = Mapping[str, Any]
 """An event that was checked, as it goes on the wire."""
 
-OLDEST = timedelta(days=7)
-NEWEST = timedelta(minutes=5)
+OLDEST = limits.EVENT_AGE_LIMIT
+NEWEST = limits.EVENT_LEAD_LIMIT
 """How far from the service's clock the time of an event may be; only used to guess which ones it will refuse next."""
 
 _BLAMES_EVENTS = frozenset({"validation-error", "invalid-request", "invalid-event-data", "conversion-error"})
