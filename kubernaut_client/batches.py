@@ -11,9 +11,9 @@ at most 2 + 2 log2(n) requests. Pure: sending is left to `delivery`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -27,8 +27,8 @@ from .receipts import AuditReceipt, BatchResult, Event
 Payload = Mapping[str, Any]
 """An event that was checked, as it goes on the wire."""
 
-OLDEST = timedelta(days=7)
-NEWEST = timedelta(minutes=5)
+OLDEST = limits.EVENT_AGE_LIMIT
+NEWEST = limits.EVENT_LEAD_LIMIT
 """How far from the service's clock the time of an event may be; only used to guess which ones it will refuse next."""
 
 _BLAMES_EVENTS = frozenset({"validation-error", "invalid-request", "invalid-event-data", "conversion-error"})
@@ -262,9 +262,12 @@ class Delivery:
         """What became of it, once all is settled."""
         return BatchResult(tuple(each for each in self.receipts if each))
 
-    def unfinished(self, error: KubernautError) -> None:
-        """Put on an error that ends it what became of each event by then."""
+    def unfinished(self, error: KubernautError, doubted: Collection[int]) -> None:
+        """Put on an error that ends it what became of each event by then; of `doubted` nobody knows."""
         error.receipts = tuple(self.receipts)
+        # A request with one of the others in it was refused as a whole, or there was none.
+        unknown = set(doubted)
+        error.unstored = tuple(i for i, each in enumerate(self.receipts) if each is None and i not in unknown)
         known = self.result()
         if known.stored and error.outcome in (Outcome.NOT_SENT, Outcome.REFUSED):
             error.outcome = Outcome.UNKNOWN

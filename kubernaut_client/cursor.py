@@ -4,6 +4,9 @@ The service lists events newest first and takes an offset, but events that arriv
 everything behind it. So a walk goes by time: each page asks for what isn't newer than the last row had, and skips only
 the rows of that very microsecond that it has had. Events are never deleted, so what arrives in that microsecond can
 only make rows come again, and those are known by their id.
+
+The service counts and selects one after the other, so an event that arrives in between makes it say that a full page is
+the last one although a row follows. So a walk ends on a page that isn't full, or is empty.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ class Cursor:
         fresh = [row for row in rows if _key(row) not in self._seen]
         self.stale = 0 if fresh or not rows else self.stale + 1
         more = bool(fresh) if page.more is None else page.more
-        self.done = not (rows and more)
+        self.done = not rows or (len(rows) < self.limit and not more)
         last = next((row.time for row in reversed(rows) if row.time is not None), None)
         if last is None or (self._time is not None and last >= self._time):
             self.offset += len(rows)

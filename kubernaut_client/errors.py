@@ -85,8 +85,11 @@ class KubernautError(Exception):
 
     `operation` is the operationId of the contract, `request_id` the X-Request-ID that was sent (so it exists when no
     answer came), `history` every request of the call in order. `inferred` says that the class was concluded from
-    questions to the service rather than read from its answer; `evidence` then lists what was seen. `receipts` says of a
-    batch of events what became of each by then, in their order: None for one of which that isn't known.
+    questions to the service rather than read from its answer; `evidence` then lists what was seen.
+
+    Of a batch of events `receipts` says what became of each by then, in their order, None for one that has no end yet.
+    `unstored` has the indices of those of them that are certainly not stored, as they were refused with the last
+    request or never sent: they may be sent again. Of the others without a receipt nobody knows.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class KubernautError(Exception):
         inferred: bool = False,
         evidence: tuple[str, ...] = (),
         receipts: tuple[AuditReceipt | None, ...] = (),
+        unstored: tuple[int, ...] = (),
     ) -> None:
         super().__init__(message)
         self.operation = operation
@@ -109,6 +113,7 @@ class KubernautError(Exception):
         self.inferred = inferred
         self.evidence = evidence
         self.receipts = receipts
+        self.unstored = unstored
 
     def __str__(self) -> str:
         message = str(self.args[0]) if self.args else ""
@@ -273,7 +278,7 @@ class ConflictError(APIError):
 
     `existing` is the stored row and `identical` whether it equals what was to be created (the comparison of
     `EnsureResult.differences`); both are None when the row couldn't be read. `maybe_ours` says that an earlier attempt
-    of the same call had no answer, so that attempt may have stored the row.
+    of the same call had no answer, or a fault for one, so that attempt may have stored the row.
     """
 
     def __init__(

@@ -88,7 +88,10 @@ class AsyncCall:
         """
         self._last = self._end - spare * self._deadline
         send = partial(self.attempt, operation, request)
-        return await self.repeat(operation, send, again or partial(repeatable, write=operation.write))
+        try:
+            return await self.repeat(operation, send, again or partial(repeatable, write=operation.write))
+        finally:
+            self._last = self._end
 
     async def repeat(
         self,

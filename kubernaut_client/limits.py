@@ -33,6 +33,9 @@ VERSION_LIMIT = 50
 CORRELATION_LIMIT = 255
 PAGE_LIMIT = 1000
 """The service refuses a larger page; it silently returns at most 100 workflows a page."""
+EVENT_AGE_LIMIT = timedelta(days=7)
+EVENT_LEAD_LIMIT = timedelta(minutes=5)
+"""How far before and after the service's clock the time of an event may lie; only the service can tell."""
 
 _INTEGER_MAX = 2**31 - 1  # PostgreSQL INTEGER
 _EXACT_MAX = 2**53  # the service reads the numbers of event data as 64-bit floating point

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
@@ -328,7 +328,18 @@ def audit_event(document: object) -> AuditEvent:
     event = AuditEvent.from_dict(members)
     if event.event_timestamp.tzinfo is None:
         raise TypeError("event_timestamp must be a time with a zone")
+    if not _in_utc(event.event_timestamp):
+        raise TypeError("event_timestamp must be a time that utc has")
     return event
+
+
+def _in_utc(moment: datetime) -> bool:
+    """Whether an aware time lies in the years 1 to 9999 of UTC, too, without which little can be done with it."""
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +379,7 @@ def _event_row(row: object) -> EventRow:
     members = cast("dict[str, Any]", row) if isinstance(row, dict) else {}
     try:
         time = datetime.fromisoformat(members["event_timestamp"])
-        return EventRow(time if time.tzinfo else None, None, f"event {_shown_id(members)}: {fault}")
+        return EventRow(time if time.tzinfo and _in_utc(time) else None, None, f"event {_shown_id(members)}: {fault}")
     except (KeyError, TypeError, ValueError):
         return EventRow(None, None, f"event {_shown_id(members)}: {fault}")
 

@@ -197,6 +197,15 @@ async def healthy(call: AsyncCall) -> bool:
     return members.get("status") == "healthy"
 
 
+async def outage(call: AsyncCall) -> bool:
+    """Whether its health shows that the service can't look anything up (`settle.is_outage`)."""
+    try:
+        await call.attempt(HEALTH_CHECK, HEALTH_CHECK.request(), alone=True)
+    except KubernautError as error:
+        return settle.is_outage(error)
+    return False
+
+
 async def patch(
     operation: Operation[StoredWorkflow],
     identity: UUID,

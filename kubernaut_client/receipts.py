@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import copy
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, overload
 from uuid import UUID
 
@@ -30,6 +32,8 @@ class AuditReceipt:
 
     `event_id` is None unless it is stored, and may be None where `recovered`: the answer was lost, and looking showed
     that the event is there; of a batch, three events at most are looked for.
+
+    A receipt can always be copied and pickled. An event that can't is a plain dict there, and {} if that doesn't help.
     """
 
     status: ReceiptStatus
@@ -37,6 +41,29 @@ class AuditReceipt:
     event: Event = field(repr=False)
     recovered: bool = False
     reason: str | None = None
+
+    def __reduce__(self) -> tuple[type[AuditReceipt], tuple[Any, ...]]:
+        event = _first_that_works(pickle.dumps, self.event)[0]
+        return AuditReceipt, (self.status, self.event_id, event, self.recovered, self.reason)
+
+    def __copy__(self) -> AuditReceipt:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AuditReceipt:
+        event = _first_that_works(lambda event: copy.deepcopy(event, memo), self.event)[1]
+        return replace(self, event=event)
+
+
+def _first_that_works(do: Callable[[Event], Any], event: Event) -> tuple[Event, Any]:
+    """An event, or what of it can be pickled or copied, and what came of that: callers give what they like."""
+    plain: list[Event] = [event, dict(event)] if isinstance(event, Mapping) else [event]
+    for each in plain:
+        try:
+            return each, do(each)
+        except Exception:  # noqa: BLE001, S112 - whatever a foreign object raises
+            continue
+    nothing: Event = {}
+    return nothing, nothing
 
 
 @dataclass(frozen=True, repr=False)

@@ -7,7 +7,8 @@ concluded from the text of an error: the resources ask, these functions decide. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -17,13 +18,16 @@ from kubernaut_datastorage.types import Unset
 
 from .errors import (
     APIError,
+    Attempt,
     ConflictError,
     InternalServerError,
     KubernautError,
     NotFoundError,
     Outcome,
+    RequestTimeoutError,
     ResponseDecodeError,
     ServiceUnavailableError,
+    TransportError,
     ValidationError,
 )
 from .plan import same_json
@@ -167,11 +171,33 @@ def may_be_there(error: KubernautError) -> bool:
     return error.outcome in (Outcome.UNKNOWN, Outcome.APPLIED)
 
 
+def any_may_be_there(attempts: Iterable[Attempt]) -> bool:
+    """The same of all attempts at one request."""
+    return any(attempt.outcome in (Outcome.UNKNOWN, Outcome.APPLIED) for attempt in attempts)
+
+
 def parent_in_doubt(error: KubernautError, payload: Mapping[str, Any]) -> bool:
     """Whether a refused event was refused for its parent, which is what any failed look-up of it is answered with."""
     if not isinstance(error, ValidationError) or "parent_event_id" not in payload:
         return False
     return "parent event does not exist" in (error.problem.detail or "").lower()
+
+
+def is_outage(error: KubernautError) -> bool:
+    """Whether asking for the service's health came to an outage: its own 503, or no answer.
+
+    Its route may not be exposed where the client asks, so nothing else that answers there says anything: a 401, a 404,
+    a page of a proxy. A question that was never put, as time was up, says nothing either.
+    """
+    if isinstance(error, APIError):
+        return error.status == 503 and (error.problem.is_document or bool(_HEALTH.match(error.body)))
+    if isinstance(error, RequestTimeoutError):
+        return error.outcome is Outcome.UNKNOWN
+    return isinstance(error, TransportError)
+
+
+# The service puts the text of the error into it as it is, so it may be no JSON.
+_HEALTH = re.compile(rb'\s*\{\s*"status"\s*:\s*"unhealthy"')
 
 
 def unavailable(error: KubernautError) -> ServiceUnavailableError:
@@ -185,14 +211,25 @@ def unavailable(error: KubernautError) -> ServiceUnavailableError:
         body=body,
         outcome=Outcome.REFUSED,
         inferred=True,
-        evidence=("400: parent event does not exist", "the service doesn't say that it is healthy"),
+        evidence=("400: parent event does not exist", "asked for its health, the service said 503 or nothing"),
     )
+
+
+def answer_lost(error: KubernautError) -> bool:
+    """Whether an attempt may have stored a notification without the service having said anything of it.
+
+    Its own 503 says that neither the database nor Redis took the record, so what is stored afterwards is hardly this.
+    """
+    if isinstance(error, APIError) and error.problem.is_document and error.problem.slug == "service-unavailable":
+        return False
+    return error.outcome is Outcome.UNKNOWN
 
 
 def conflict_is_ours(error: KubernautError, *, unknown_before: bool) -> bool:
     """Whether a 409 of the service shows that an earlier attempt of the same call, whose answer was lost, arrived.
 
     There is no route that reads a notification, so this can't be told from somebody else's with the same id.
+    `unknown_before`: of an attempt before it the answer was lost (`answer_lost`).
     """
     return isinstance(error, ConflictError) and error.problem.is_document and unknown_before
 
@@ -205,19 +242,51 @@ def witnesses(count: int) -> list[int]:
 def same_event(payload: Mapping[str, Any], event: AuditEvent, *, in_batch: bool) -> bool:
     """Whether a stored event is the one that was sent (a checked request body).
 
-    By every member that was sent and comes back: `duration_ms` never does, and a batch doesn't store `version`. Times
-    are compared as instants, event data as JSON values, texts as they are; the service shows NULL as "".
+    By every member that comes back, with what the service fills in for those that were left out (`as_stored`). Times
+    are compared as instants, event data as JSON values, texts as they are; the service shows NULL as "". Events that
+    differ in `duration_ms` alone, or in a batch in `version` alone, can't be told apart.
     """
-    ignored = {"duration_ms", "version"} if in_batch else {"duration_ms"}
-    return all(_same_member(name, payload[name], event) for name in payload.keys() - ignored)
+    return all(_same_member(name, value, event) for name, value in as_stored(payload, in_batch=in_batch).items())
+
+
+def same_sent(one: Mapping[str, Any], other: Mapping[str, Any], *, in_batch: bool) -> bool:
+    """Whether two events that were sent can't be told apart once they are stored."""
+    # Most differ in their times, which are in one form here.
+    if one["event_timestamp"] != other["event_timestamp"]:
+        return False
+    return same_json(as_stored(one, in_batch=in_batch), as_stored(other, in_batch=in_batch))
+
+
+def as_stored(payload: Mapping[str, Any], *, in_batch: bool) -> dict[str, Any]:
+    """An event that is sent as a query shows it, without what doesn't come back: `duration_ms`, of a batch `version`.
+
+    Members that are left out have the service's defaults, which are recorded and the same on both routes. From a
+    service that fills in something else, such an event would not be known again, and its outcome stay unknown.
+    """
+    category = payload["event_category"]
+    members = {
+        "actor_type": "service",
+        "actor_id": f"{category}-service",
+        "resource_type": category,
+        "resource_id": payload["correlation_id"],
+        "severity": "info",
+        "namespace": "",
+        "cluster_name": "",
+        **payload,
+    }
+    for name in ("duration_ms", "version") if in_batch else ("duration_ms",):
+        members.pop(name, None)
+    parent = members.get("parent_event_id")
+    members["parent_event_id"] = None if parent is None else str(parent).lower()
+    return members
 
 
 def _same_member(name: str, sent: Any, event: AuditEvent) -> bool:
     stored: Any = getattr(event, name, None)
     if name == "event_timestamp":
         return bool(datetime.fromisoformat(sent) == stored)
-    if name == "parent_event_id":
-        return bool(str(sent).lower() == str(stored).lower())
     if isinstance(stored, Unset) or stored is None:
-        return bool(sent == "")
+        return sent is None or bool(sent == "")
+    if name == "parent_event_id":
+        return bool(sent == str(stored).lower())
     return same_json(sent, stored)

@@ -16,7 +16,6 @@ from .errors import KubernautError, Outcome, ResponseDecodeError
 from .execute import AsyncCall
 from .limits import PAGE_LIMIT
 from .operations import QUERY_AUDIT_EVENTS, EventRow
-from .procedures import raise_bad
 
 STALE_LIMIT = 10
 """Pages in a row that may bring nothing new: what arrives in the microsecond of the last row pushes it onwards."""
@@ -39,8 +38,8 @@ async def pages(
         yield call, rows, cursor.done
 
 
-async def newest(filters: Mapping[str, Any], most: int, call: AsyncCall) -> list[AuditEvent]:
-    """The newest events that match, `most` at most; raises if one of them can't be read."""
+async def newest(filters: Mapping[str, Any], most: int, call: AsyncCall) -> tuple[list[AuditEvent], list[str]]:
+    """The newest events that match, `most` at most, and what is wrong with those among them that can't be read."""
     found: list[AuditEvent] = []
     bad: list[str] = []
     async for _, rows, _ in pages({**filters, "page_size": min(most, PAGE_LIMIT)}, lambda: call):
@@ -48,8 +47,7 @@ async def newest(filters: Mapping[str, Any], most: int, call: AsyncCall) -> list
         bad += [row.fault for row in rows if row.event is None]
         if len(found) >= most:
             break
-    raise_bad(bad, QUERY_AUDIT_EVENTS, call)
-    return found[:most]
+    return found[:most], bad
 
 
 async def find(payload: Mapping[str, Any], call: AsyncCall, *, in_batch: bool) -> list[AuditEvent]:

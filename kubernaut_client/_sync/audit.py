@@ -40,7 +40,7 @@ class Audit:
     """`client.audit`. `timeout=` is the seconds for one attempt, `deadline=` those for the whole call.
 
     All methods raise `InvalidRequestError` for bad input before anything is sent, a `TransportError` when no answer
-    came, and an `APIError` for any answer that isn't a success.
+    came, `ResponseDecodeError` for a success that can't be read, and an `APIError` for any answer that isn't a success.
     """
 
     def __init__(self, options: Options) -> None:
@@ -58,10 +58,16 @@ class Audit:
         `ValidationError`.
 
         An event is sent once: the service has no key by which it could know it again. If the answer is lost, or can't
-        be read, the event is looked for once, by its correlation id, type and time, and compared member by member.
-        Found, the receipt is `recovered`; else the error is raised, with outcome UNKNOWN. An equal event with the very
-        same microsecond, stored before, is taken for this one. `ServiceUnavailableError` also where the service can't
-        look for the parent, as it then says that the parent doesn't exist.
+        be read, the event is looked for once, by its correlation id, type and time, and compared member by member, with
+        what the service fills in for those that were left out. Found, the receipt is `recovered`; else the error is
+        raised, with outcome UNKNOWN. An equal event with the very same microsecond, stored before, is taken for this
+        one, also if it differs in `duration_ms`, which no route shows (of a batch, nor `version`).
+        `ServiceUnavailableError` also where the service can't look for the parent, as it then says that the parent
+        doesn't exist.
+
+        The status decides: a 202 with any JSON object is `queued`, whatever the object says. A 201 or 202 whose JSON is
+        cut or unreadable is a `ResponseDecodeError` with outcome APPLIED if the event isn't found: the service took it,
+        and it must not be sent again. Any other 2xx, or one that isn't JSON, is UNKNOWN, as it may be anybody's.
         """
         payload = limits.AUDIT_EVENT.check(event)
         return delivery.write(event, payload, self._options.call(timeout, deadline))
@@ -79,9 +85,11 @@ class Audit:
         The service has no limit on their number; 1,000 take it about 0.2 s, and all of a request must fit `timeout`.
         In a batch it doesn't store `version` and doesn't check that parents exist.
 
-        Raises when a request as a whole failed: then the error's `receipts` say what became of each event by then,
-        None where that isn't known. If the answer was lost, up to three events are looked for, as `write` does; all of
-        them found, the batch is `recovered`, and only those three have ids. No event is ever sent twice after that.
+        Raises when a request as a whole failed: then the error's `receipts` say what became of each event by then, None
+        for one that has no end yet, and `unstored` lists those of them that are certainly not stored, so that they may
+        be sent again. Its outcome is that of the call: UNKNOWN as soon as some of it is stored. If the answer was lost,
+        up to three events are looked for, as `write` does; all of them found, the batch is `recovered`, and only those
+        three have ids. No event is ever sent twice after that.
         `ResponseDecodeError`, with outcome UNKNOWN, also for a 201 with another number of ids than events.
         """
         batch = Delivery.check(events)
@@ -143,7 +151,8 @@ class Audit:
 
         Asks again and again for up to `timeout` seconds, through outages too, then raises `RequestTimeoutError`, which
         says how many there were and which types of events match the other filters. The list is cut at 1000 events, or
-        at `count` if that is more. The filters are those of `query`.
+        at `count` if that is more. Events that can't be decoded don't count: they are left out, and the error tells of
+        them. The filters are those of `query`.
 
         Mind that every search for workflows adds an event of the service's own within about a second, of type
         `workflow.catalog.search_completed`, with the search's `remediation_id` as its correlation id.
@@ -161,13 +170,15 @@ class Audit:
             until=until,
         )
         found: list[AuditEvent] = []
+        bad: list[str] = []
         failure: KubernautError | None = None
         polls = 0
         while True:
             left = max(end - time.monotonic(), 0.001)
             try:
                 call = self._options.call(min(self._options.timeout, left), left)
-                found, failure = trail.newest(filters, max(count, limits.PAGE_LIMIT), call), None
+                found, bad = trail.newest(filters, max(count, limits.PAGE_LIMIT), call)
+                failure = None
             except KubernautError as error:
                 if not repeatable(error, write=False):
                     raise
@@ -182,6 +193,8 @@ class Audit:
                 break
             self._options.session.sleep(pause)
         why = f"{len(found)} of {count} events within {timeout:g} s"
+        if bad:
+            why += f"; {len(bad)} more can't be read: {one_line(bad[0])}"
         types = self._types(filters) if failure is None else f"then {one_line(str(failure))}"
         why += f"; {types}"
         raise RequestTimeoutError(why, operation=QUERY_AUDIT_EVENTS.name, outcome=Outcome.UNKNOWN) from failure
@@ -191,12 +204,12 @@ class Audit:
         others = {name: value for name, value in filters.items() if name != "event_type"}
         try:
             call = self._options.call(min(self._options.timeout, _LAST_LOOK), _LAST_LOOK)
-            found = trail.newest(others, limits.PAGE_LIMIT, call)
+            found, _ = trail.newest(others, limits.PAGE_LIMIT, call)
         except KubernautError as error:
             return f"what else there is can't be said: {type(error).__name__}"
         types = Counter(event.event_type for event in found)
-        shown = ", ".join(f"{one_line(name, 100)} ({number})" for name, number in sorted(types.items())[:20])
-        return f"there is {shown}" if types else "there is no event of another type"
+        words = ", ".join(f"{one_line(name, 100)} ({number})" for name, number in sorted(types.items())[:20])
+        return f"there is {words}" if types else "there is no event of another type"
 
     def _walk(self, filters: dict[str, Any], new_call: Callable[[], Call]) -> Iterator[AuditEvent]:
         bad: list[str] = []

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from .. import settle
 from ..batches import Delivery, Payload, refusal
-from ..errors import KubernautError, Outcome, ResponseDecodeError
+from ..errors import ConflictError, KubernautError, Outcome, ResponseDecodeError
 from .execute import Call
 from ..operations import CREATE_AUDIT_EVENT, CREATE_AUDIT_EVENTS_BATCH, CREATE_NOTIFICATION_AUDIT, Body
-from .procedures import healthy
+from .procedures import outage
 from ..receipts import AuditReceipt, BatchResult, Event, Notification, NotificationReceipt
 from .trail import find
 
@@ -26,7 +26,7 @@ def write(event: Event, payload: Payload, call: Call) -> AuditReceipt:
     try:
         event_id = call.execute(CREATE_AUDIT_EVENT, request, spare=settle.LOOKUP_SHARE)
     except KubernautError as error:
-        if settle.parent_in_doubt(error, payload) and not healthy(call):
+        if settle.parent_in_doubt(error, payload) and outage(call):
             raise call.sign(settle.unavailable(error), CREATE_AUDIT_EVENT) from error
         found = find(payload, call, in_batch=False) if settle.may_be_there(error) else []
         call.sign(error, CREATE_AUDIT_EVENT)
@@ -40,6 +40,7 @@ def write_batch(delivery: Delivery, call: Call) -> BatchResult:
     """Store a batch in one transaction; if an event in it is refused, the others in as few as it takes."""
     pieces = delivery.pieces()
     while indices := pieces.next():
+        before = len(call.history)
         try:
             ids: Sequence[UUID | None] = _send(delivery.of(indices), call)
             recovered = False
@@ -48,17 +49,18 @@ def write_batch(delivery: Delivery, call: Call) -> BatchResult:
             if why is not None and pieces.refused(why):
                 delivery.reject(pieces.rejected)
                 continue
-            found = _recovered(delivery, indices, call) if settle.may_be_there(error) else None
+            doubted = settle.any_may_be_there(call.history[before:])
+            found = _recovered(delivery, indices, call) if doubted else None
             call.sign(error, CREATE_AUDIT_EVENTS_BATCH)
             if found is None:
-                delivery.unfinished(error)
+                delivery.unfinished(error, indices if doubted else ())
                 raise
             ids, recovered = found, True
         if len(ids) != len(indices):
             # Then it isn't known to be one transaction, and a few of the events wouldn't stand for the others.
             reason = f"201 with {len(ids)} ids for {len(indices)} events"
             failure = ResponseDecodeError(reason, status=201, outcome=Outcome.UNKNOWN)
-            delivery.unfinished(failure)
+            delivery.unfinished(failure, indices)
             raise call.sign(failure, CREATE_AUDIT_EVENTS_BATCH)
         delivery.settle(indices, ids, recovered=recovered)
         pieces.accepted()
@@ -82,7 +84,7 @@ def _recovered(delivery: Delivery, indices: Sequence[int], call: Call) -> list[U
     counted = [*sent, *delivery.stored()]
     ids: list[UUID | None] = [None] * len(sent)
     for place in settle.witnesses(len(sent)):
-        copies = counted.count(sent[place])
+        copies = sum(settle.same_sent(sent[place], each, in_batch=True) for each in counted)
         found = find(sent[place], call, in_batch=True)
         if len(found) < copies:
             return None
@@ -94,10 +96,19 @@ def _recovered(delivery: Delivery, indices: Sequence[int], call: Call) -> list[U
 def notify(record: Notification, payload: Payload, call: Call) -> NotificationReceipt:
     """Store one notification; its unique id makes it harmless to repeat a request whose answer was lost."""
     request = CREATE_NOTIFICATION_AUDIT.request(body=Body(dict(payload)))
+    answers_lost = False
+
+    def again(error: KubernautError) -> bool:
+        nonlocal answers_lost
+        answers_lost = answers_lost or settle.answer_lost(error)
+        return settle.create_again(error)
+
     try:
-        row = call.execute(CREATE_NOTIFICATION_AUDIT, request, again=settle.create_again)
+        row = call.execute(CREATE_NOTIFICATION_AUDIT, request, again=again)
     except KubernautError as error:
-        if settle.conflict_is_ours(error, unknown_before=call.unknown_before(CREATE_NOTIFICATION_AUDIT)):
+        if settle.conflict_is_ours(error, unknown_before=answers_lost):
             return NotificationReceipt("stored", None, record, recovered=True)
+        if isinstance(error, ConflictError):
+            error.maybe_ours = call.unknown_before(CREATE_NOTIFICATION_AUDIT)
         raise
     return NotificationReceipt("stored" if row else "queued", row, record)

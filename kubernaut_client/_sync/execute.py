@@ -89,7 +89,10 @@ class Call:
         """
         self._last = self._end - spare * self._deadline
         send = partial(self.attempt, operation, request)
-        return self.repeat(operation, send, again or partial(repeatable, write=operation.write))
+        try:
+            return self.repeat(operation, send, again or partial(repeatable, write=operation.write))
+        finally:
+            self._last = self._end
 
     def repeat(
         self,

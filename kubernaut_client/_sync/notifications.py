@@ -31,8 +31,11 @@ class Notifications:
         The receipt is `queued` where the service could not write to its database and keeps the record in Redis
         (`AuditReceipt` says what becomes of it). A lost answer is settled by repeating the request, which the unique
         id makes harmless: a conflict then shows that the first one arrived, and the receipt is `recovered`. That is
-        wrong only if someone else stored another record with this id. Raises `InvalidRequestError` for bad input, a
-        `TransportError` when no answer came, and an `APIError` for any answer that isn't a success.
+        wrong only if someone else stored another record with this id. The service's own 503 is repeated, too, but it
+        says that nothing was stored: a conflict after it is a `ConflictError`, with `maybe_ours`.
+
+        Raises `InvalidRequestError` for bad input, a `TransportError` when no answer came, `ResponseDecodeError` for a
+        success that can't be read, and an `APIError` for any answer that isn't a success.
         """
         payload = limits.NOTIFICATION_AUDIT.check(record)
         return delivery.notify(record, payload, self._options.call(timeout, deadline))

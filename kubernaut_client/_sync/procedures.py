@@ -198,6 +198,15 @@ def healthy(call: Call) -> bool:
     return members.get("status") == "healthy"
 
 
+def outage(call: Call) -> bool:
+    """Whether its health shows that the service can't look anything up (`settle.is_outage`)."""
+    try:
+        call.attempt(HEALTH_CHECK, HEALTH_CHECK.request(), alone=True)
+    except KubernautError as error:
+        return settle.is_outage(error)
+    return False
+
+
 def patch(
     operation: Operation[StoredWorkflow],
     identity: UUID,

@@ -17,7 +17,6 @@ from ..errors import KubernautError, Outcome, ResponseDecodeError
 from .execute import Call
 from ..limits import PAGE_LIMIT
 from ..operations import QUERY_AUDIT_EVENTS, EventRow
-from .procedures import raise_bad
 
 STALE_LIMIT = 10
 """Pages in a row that may bring nothing new: what arrives in the microsecond of the last row pushes it onwards."""
@@ -40,8 +39,8 @@ def pages(
         yield call, rows, cursor.done
 
 
-def newest(filters: Mapping[str, Any], most: int, call: Call) -> list[AuditEvent]:
-    """The newest events that match, `most` at most; raises if one of them can't be read."""
+def newest(filters: Mapping[str, Any], most: int, call: Call) -> tuple[list[AuditEvent], list[str]]:
+    """The newest events that match, `most` at most, and what is wrong with those among them that can't be read."""
     found: list[AuditEvent] = []
     bad: list[str] = []
     for _, rows, _ in pages({**filters, "page_size": min(most, PAGE_LIMIT)}, lambda: call):
@@ -49,8 +48,7 @@ def newest(filters: Mapping[str, Any], most: int, call: Call) -> list[AuditEvent
         bad += [row.fault for row in rows if row.event is None]
         if len(found) >= most:
             break
-    raise_bad(bad, QUERY_AUDIT_EVENTS, call)
-    return found[:most]
+    return found[:most], bad
 
 
 def find(payload: Mapping[str, Any], call: Call, *, in_batch: bool) -> list[AuditEvent]:

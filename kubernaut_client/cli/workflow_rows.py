@@ -208,5 +208,8 @@ def time(text: str | None) -> str | None:
 
 
 def shown_time(text: str | None) -> str:
-    """A time for people: UTC, to the minute."""
-    return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%MZ}" if text else ""
+    """A time for people: UTC, to the minute; one that UTC doesn't have as it came."""
+    try:
+        return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%MZ}" if text else ""
+    except OverflowError:
+        return text or ""

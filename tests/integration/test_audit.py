@@ -107,6 +107,47 @@ def test_lost_before_the_commit(client: Any, emulator: Emulator) -> None:
     assert (stored(emulator), len(emulator.writes)) == (0, 1)
 
 
+OPTIONAL: dict[str, Any] = {
+    "actor_type": "user",
+    "actor_id": "jo",
+    "resource_type": "Pod",
+    "resource_id": "web",
+    "parent_event_id": None,  # one that exists
+    "namespace": "default",
+    "cluster_name": "c1",
+    "severity": "high",
+}
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("alone", [True, False])
+def test_two_events_of_one_microsecond(client: Any, emulator: Emulator, name: str, alone: bool) -> None:
+    """They differ by a member that one of them leaves out, so neither stands for the other."""
+    value = OPTIONAL[name] or client.audit.write(event()).event_id
+    before = stored(emulator)
+    for first, drop in ((True, "before"), (True, "after"), (False, "before"), (False, "after")):
+        moment = datetime.now(UTC)
+        pair = [event(event_timestamp=moment, **{name: value}), event(event_timestamp=moment)]
+        there, lost = pair if first else reversed(pair)
+
+        def write(given: dict[str, Any]) -> Any:
+            return client.audit.write(given) if alone else client.audit.write_batch([given])[0]
+
+        known = write(there).event_id
+        emulator.fault("*", drop=drop, count=1)  # type: ignore[arg-type]
+        if drop == "before":
+            with pytest.raises(ConnectionDroppedError) as caught:
+                write(lost)
+            assert caught.value.outcome is Outcome.UNKNOWN
+            before += 1
+        else:
+            receipt = write(lost)
+            assert receipt.recovered
+            assert receipt.event_id not in (known, None)
+            before += 2
+        assert stored(emulator) == before
+
+
 @pytest.mark.parametrize("kind", ["html", "503", "cut", "stall"])
 def test_other_ways_to_lose_an_answer(client: Any, emulator: Emulator, kind: str) -> None:
     faults: dict[str, dict[str, Any]] = {
@@ -216,6 +257,7 @@ def test_a_part_of_a_batch_is_lost(client: Any, emulator: Emulator) -> None:
                 client.audit.write_batch(events)
             statuses = [receipt and receipt.status for receipt in caught.value.receipts]
             assert statuses == ["stored"] * 4 + ["rejected"] + [None] * 4
+            assert caught.value.unstored == ()
             assert stored(emulator) == 4
 
 
@@ -436,6 +478,17 @@ def test_a_lost_notification(client: Any, emulator: Emulator, drop: Any, recover
     receipt = client.notifications.create(notification())
     assert (receipt.status, receipt.recovered) == ("stored", recovered)
     assert (stored(emulator, "notification_audit"), len(emulator.writes)) == (1, 2)
+
+
+def test_the_notification_of_another_is_not_taken_for_ours(client: Any, emulator: Emulator) -> None:
+    record = notification()
+    client.notifications.create(record)
+    body = {"type": "https://kubernaut.ai/problems/service-unavailable", "title": "Service Unavailable", "retry": True}
+    emulator.fault("createNotificationAudit", status=503, body=body)
+    with pytest.raises(ConflictError) as caught:
+        client.notifications.create({**record, "message_summary": "Another."})
+    assert caught.value.maybe_ours
+    assert len(emulator.rows("notification_audit")) == 1
 
 
 def test_notifications_without_a_database(client: Any, emulator: Emulator) -> None:

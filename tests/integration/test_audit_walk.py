@@ -3,7 +3,9 @@
 import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import psycopg
@@ -122,3 +124,27 @@ def test_more_than_a_page_in_one_microsecond(emulator: Emulator, insert: Callabl
         found = [row.event_id for row in walk(client, lambda row: insert(20, row.event_timestamp, kind="after"))]
     assert len(found) == len(set(found))
     assert {row["event_id"] for row in emulator.rows("audit_events") if row["event_type"] == "before"} <= set(found)
+
+
+def test_events_that_arrive_while_the_service_answers(emulator: Emulator, insert: Callable[..., None]) -> None:
+    """Between its count and its selection, too: nothing keeps the two together."""
+    moment = datetime.now(UTC) - timedelta(minutes=1)
+    with opened("sync", emulator.url) as client, ThreadPoolExecutor(1) as writer:
+        for number in range(40):
+            kind = f"walk.{number}"
+            insert(10, moment, timedelta(milliseconds=1), kind)
+            before = {row["event_id"] for row in emulator.rows("audit_events") if row["event_type"] == kind}
+            start = Barrier(2)
+
+            def arrive(kind: str = kind, start: Barrier = start) -> None:
+                start.wait()
+                for later in range(8):
+                    insert(1, moment + timedelta(seconds=later + 1), kind=kind)
+
+            arriving = writer.submit(arrive)
+            start.wait()
+            found = [row.event_id for row in client.audit.query(event_type=kind, page_size=10)]
+            arriving.result()
+            assert len(before) == 10
+            assert before <= set(found)
+            assert len(found) == len(set(found))

@@ -203,6 +203,19 @@ def test_what_can_not_be_read(emulator: Emulator) -> None:
     assert document["error"]["type"] == "ResponseDecodeError"
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"])
+def test_times_that_utc_does_not_have(emulator: Emulator, at: str) -> None:
+    good, *_ = bad_page()["data"]
+    rows = [{**good, "event_timestamp": at}, good]
+    body = {"data": rows, "pagination": {"limit": 100, "offset": 0, "total": 2, "has_more": False}}
+    emulator.fault("queryAuditEvents", status=200, body=body, count=2)
+    ran = query(emulator)
+    assert (ran.code, ran.stdout.count("good")) == (1, 1)
+    assert "a time that utc has" in ran.stderr
+    document = query(emulator, "-ojson").document
+    assert (len(document["events"]), len(document["unreadable"]), document["exit_code"]) == (1, 1, 1)
+
+
 def test_a_failure_on_the_way(emulator: Emulator) -> None:
     """The document is complete, and holds what there was until then."""
     insert(emulator, 5)

@@ -32,7 +32,12 @@ def texts() -> Iterator[tuple[Path, str]]:
         names[:] = [name for name in names if name not in GENERATED and not name.startswith(".venv")]
         for name in files:
             path = Path(directory, name)
-            if not name.startswith((".venv", ".coverage")) and stat.S_ISREG(path.lstat().st_mode):
+            # In a linked work tree `.git` is a file that names the other one.
+            if (
+                name not in GENERATED
+                and not name.startswith((".venv", ".coverage"))
+                and stat.S_ISREG(path.lstat().st_mode)
+            ):
                 yield path, path.read_bytes().decode("utf-8", "replace")
 
 

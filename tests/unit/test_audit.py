@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -13,13 +14,16 @@ import httpx
 import pytest
 
 from kubernaut_client import (
+    AuditReceipt,
     AuthenticationError,
     BadRequestError,
+    BatchResult,
     ConflictError,
     ConnectionDroppedError,
     DatabaseError,
     InternalServerError,
     InvalidRequestError,
+    KubernautError,
     Outcome,
     PayloadTooLargeError,
     RateLimitError,
@@ -49,10 +53,17 @@ NAMES = {
 class Service:
     """Answers writes one after another (None: the connection is dropped), queries from `stored`, health as told."""
 
-    def __init__(self, *writes: Answer, stored: list[dict[str, Any]] | None = None, healthy: bool = True) -> None:
+    def __init__(
+        self,
+        *writes: Answer,
+        stored: list[dict[str, Any]] | None = None,
+        healthy: bool = True,
+        health: httpx.Response | None = None,
+    ) -> None:
         self.writes = list(writes)
         self.stored = stored
-        self.healthy = healthy
+        said = {"status": "healthy" if healthy else "unhealthy", "database": "x"}
+        self.health = health or httpx.Response(200 if healthy else 503, json=said)
         self.asked: list[str] = []
         self.requests: list[httpx.Request] = []
 
@@ -61,7 +72,7 @@ class Service:
         self.asked.append(name)
         self.requests.append(request)
         if name == "health":
-            return httpx.Response(200 if self.healthy else 503, json={"status": "healthy" if self.healthy else "x"})
+            return httpx.Response(self.health.status_code, headers=self.health.headers, content=self.health.content)
         if name == "query":
             return self.found(dict(request.url.params)) if self.stored is not None else problem(500, "database-error")
         answer = self.writes.pop(0)
@@ -71,7 +82,7 @@ class Service:
 
     def found(self, parameters: dict[str, str]) -> httpx.Response:
         rows = [
-            {**EVENT, **each, "event_id": str(UUID(int=number)), "event_timestamp": moment(each).isoformat()}
+            {**EVENT, **filled(each), "event_id": str(UUID(int=number)), "event_timestamp": moment(each).isoformat()}
             for number, each in enumerate(self.stored or [], 1)
             if all(str(each[name]) == parameters[name] for name in FILTERS & parameters.keys())
             and moment(each) >= datetime.fromisoformat(parameters.get("since", "2000-01-01T00:00:00Z"))
@@ -84,6 +95,22 @@ class Service:
 
 
 FILTERS = {"correlation_id", "event_type", "severity"}
+
+
+def filled(each: dict[str, Any]) -> dict[str, Any]:
+    """An event with what the service fills in for members that were left out."""
+    category = each["event_category"]
+    return {
+        "actor_type": "service",
+        "actor_id": f"{category}-service",
+        "resource_type": category,
+        "resource_id": each["correlation_id"],
+        "parent_event_id": None,
+        "namespace": "",
+        "cluster_name": "",
+        "severity": "info",
+        **each,
+    }
 
 
 def moment(each: dict[str, Any]) -> datetime:
@@ -132,6 +159,19 @@ def test_stored_and_queued(client: Open) -> None:
     receipt = client(service).audit.write(given)
     assert (receipt.status, receipt.event_id, receipt.recovered) == ("queued", None, False)
     assert service.asked == ["write", "write"]
+
+
+def test_a_202_is_queued_whatever_it_says(client: Open) -> None:
+    for said in ({}, {"status": "failed"}, {"event_id": str(UUID(int=7))}):
+        receipt = client(Service(httpx.Response(202, json=said))).audit.write(event())
+        assert (receipt.status, receipt.event_id) == ("queued", None)
+
+
+def test_a_202_that_is_cut_was_taken(client: Open) -> None:
+    cut = httpx.Response(202, headers={"content-type": "application/json"}, content=b'{"status": "acc')
+    with pytest.raises(ResponseDecodeError) as caught:
+        client(Service(cut, stored=[])).audit.write(event())
+    assert caught.value.outcome is Outcome.APPLIED
 
 
 LOST: dict[str, tuple[Answer, type[Exception], Outcome]] = {
@@ -223,6 +263,34 @@ def test_a_missing_parent(client: Open) -> None:
     assert (error.outcome, error.inferred, error.operation) == (Outcome.REFUSED, True, "createAuditEvent")
     assert isinstance(error.__cause__, ValidationError)
     assert len(error.history) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 502, 503])
+def test_a_missing_parent_where_the_health_is_hidden(client: Open, status: int) -> None:
+    """A proxy that doesn't let the question through mustn't make a wrong parent an outage for ever."""
+    service = Service(parent_missing(), health=html(status))
+    with pytest.raises(ValidationError) as caught:
+        client(service).audit.write(event(parent_event_id=PARENT))
+    assert service.asked == ["write", "health"]
+    assert caught.value.outcome is Outcome.REFUSED
+
+
+def test_a_missing_parent_and_a_slow_service(client: Open) -> None:
+    """The share of the deadline that is kept for such questions is there for them."""
+
+    class Slow(Service):
+        limits: list[float]
+
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            self.limits.append(request.extensions["timeout"]["read"])
+            return super().__call__(request)
+
+    service = Slow(parent_missing())
+    service.limits = []
+    with pytest.raises(ValidationError):
+        client(service).audit.write(event(parent_event_id=PARENT), deadline=5)
+    write, health = service.limits
+    assert write <= 4.5 < health <= 5
 
 
 def test_bad_input_is_not_sent(client: Open) -> None:
@@ -339,6 +407,19 @@ def test_copies_of_one_event_are_counted(client: Open) -> None:
                 client(service).audit.write_batch([twice, twice])
 
 
+def test_copies_are_those_that_are_stored_alike(client: Open) -> None:
+    """True isn't 1, and what the service fills in is as good as what is given."""
+    moment = datetime.now(UTC)
+    ones = [event(event_timestamp=moment, event_data={"a": value}) for value in (1, True)]
+    result = client(Service(None, stored=ones)).audit.write_batch(ones)
+    assert [each.event_id for each in result] == [UUID(int=1), UUID(int=2)]
+    alike = [event(event_timestamp=moment, **given) for given in ({}, {"severity": "info"}, {"duration_ms": 1})]
+    with pytest.raises(ConnectionDroppedError):
+        client(Service(None, stored=alike[:2])).audit.write_batch(alike)
+    result = client(Service(None, stored=alike)).audit.write_batch(alike)
+    assert [(each.event_id, each.recovered) for each in result] == [(None, True)] * 3
+
+
 def named(index: int, reason: str = "timestamp is too old") -> httpx.Response:
     members = {"type": "https://kubernaut.ai/problems/validation-error", "title": "Validation Error", "status": 400}
     return httpx.Response(400, json={**members, "detail": f"event at index {index}: invalid timestamp: {reason}"})
@@ -363,18 +444,96 @@ def test_what_ends_it_half_way(client: Open) -> None:
         client(service).audit.write_batch(events)
     error = caught.value
     assert [each and each.status for each in error.receipts] == ["stored", "rejected", None, None]
-    assert error.outcome is Outcome.UNKNOWN
+    assert (error.outcome, error.unstored) == (Outcome.UNKNOWN, ())
     assert error.evidence == ("of 4 events: 1 stored, 0 queued, 1 rejected",)
     for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
-        assert twin.receipts == error.receipts
+        assert (twin.receipts, twin.unstored) == (error.receipts, error.unstored)
     service = Service(named(1), created(1), html(401))
     with pytest.raises(AuthenticationError) as refused:
         client(service).audit.write_batch(events)
     assert refused.value.outcome is Outcome.UNKNOWN  # some of it is stored
+    assert refused.value.unstored == (2, 3)
     service = Service(html(401))
     with pytest.raises(AuthenticationError) as refused:
         client(service).audit.write_batch(events)
     assert (refused.value.outcome, refused.value.receipts) == (Outcome.REFUSED, (None,) * 4)
+    assert refused.value.unstored == (0, 1, 2, 3)
+
+
+ENDS: dict[str, tuple[list[Answer], Outcome, tuple[int, ...]]] = {
+    "lost at once": ([None], Outcome.UNKNOWN, ()),
+    "refused at once": ([html(429)] * 3, Outcome.REFUSED, (0, 1, 3, 4)),
+    "the first part lost": ([named(1), None], Outcome.UNKNOWN, (3, 4)),
+    "the first part refused": ([named(1), html(401)], Outcome.REFUSED, (0, 3, 4)),
+    "the second part lost": ([named(1), created(1), None], Outcome.UNKNOWN, ()),
+    "the second part refused": ([named(1), created(1), html(429), html(429), html(429)], Outcome.UNKNOWN, (3, 4)),
+    "the second part cut": ([named(1), created(1), CUT], Outcome.APPLIED, ()),
+    "too many ids": ([named(1), created(1, 2)], Outcome.UNKNOWN, (3, 4)),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_which_events_are_certainly_not_stored(client: Open, name: str) -> None:
+    answers, outcome, unstored = ENDS[name]
+    events = [event(), event(), event(severity="x" * 21), event(), event()]
+    with pytest.raises(KubernautError) as caught:
+        client(Service(*answers, stored=[])).audit.write_batch(events)
+    error = caught.value
+    assert (error.outcome, error.unstored) == (outcome, unstored)
+    assert all(error.receipts[index] is None for index in unstored)
+
+
+def test_a_part_that_was_recovered_casts_no_doubt_on_the_next(client: Open) -> None:
+    events = [event() for _ in range(4)]
+    service = Service(named(1), None, html(401), stored=[events[0]])
+    with pytest.raises(AuthenticationError) as caught:
+        client(service).audit.write_batch(events)
+    assert [each and each.recovered for each in caught.value.receipts] == [True, False, None, None]
+    assert (caught.value.outcome, caught.value.unstored) == (Outcome.UNKNOWN, (2, 3))
+    assert service.asked == ["batch", "batch", "query", "batch"]
+
+
+class Unruly(dict[str, Any]):
+    """A mapping of the caller's that doesn't want to be copied."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise RuntimeError("no")
+
+
+UNPICKLED: dict[str, tuple[Any, Any]] = {
+    "read-only": (MappingProxyType(READ_ONLY := event()), READ_ONLY),
+    "a mapping of its own": (Unruly(READ_ONLY), READ_ONLY),
+    "a function in it": ({**READ_ONLY, "event_data": {"a": lambda: None}}, {}),
+    "an object in it": ({**READ_ONLY, "event_data": Unruly()}, {}),
+    "no event": (lambda: None, {}),
+}
+
+
+@pytest.mark.parametrize("name", UNPICKLED)
+def test_what_was_given_keeps_no_error_from_being_pickled(name: str) -> None:
+    given, kept = UNPICKLED[name]
+    others = (AuditReceipt("stored", UUID(int=1), event()), None)
+    error = AuthenticationError("m", receipts=(AuditReceipt("rejected", None, given, reason="x"), *others))
+    for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error), copy.copy(error)):
+        odd, *rest = twin.receipts
+        assert tuple(rest) == others
+        assert odd is not None
+        assert (odd.status, odd.event_id, odd.reason) == ("rejected", None, "x")
+    assert pickle.loads(pickle.dumps(error)).receipts[0].event == kept
+    assert copy.copy(error).receipts == error.receipts
+    result = BatchResult((error.receipts[0], others[0]))  # type: ignore[arg-type]
+    assert pickle.loads(pickle.dumps(result))[1] == copy.deepcopy(result)[1] == others[0]
+    assert copy.deepcopy(result)[1].event is not result[1].event
+
+
+def test_a_refused_batch_that_holds_anything_is_pickled(client: Open) -> None:
+    events = [event(event_data={"a": lambda: None}), MappingProxyType(event()), event()]
+    with pytest.raises(ConnectionDroppedError) as caught:
+        client(Service(named(1), created(1), None, stored=[])).audit.write_batch([*events[1:], *events])
+    error = caught.value
+    for twin in (pickle.loads(pickle.dumps(error)), copy.deepcopy(error)):
+        assert [each and each.status for each in twin.receipts] == [each and each.status for each in error.receipts]
+    assert [each and each.status for each in error.receipts] == ["stored", "rejected", "rejected", None, None]
 
 
 def test_a_copy_that_is_stored_already_is_no_witness_of_the_rest(client: Open) -> None:
@@ -416,12 +575,14 @@ class Pages:
     def __init__(self, *pages: list[dict[str, Any]], last: bool = True) -> None:
         self.pages = list(pages)
         self.last = last
+        self.more: bool | None = None
         self.asked: list[dict[str, str]] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(dict(request.url.params))
         page = self.pages.pop(0) if len(self.pages) > 1 or self.last else self.pages[0]
-        return httpx.Response(200, json={"data": page, "pagination": {"has_more": bool(self.pages)}})
+        more = bool(self.pages) if self.more is None else self.more
+        return httpx.Response(200, json={"data": page, "pagination": {"has_more": more}})
 
 
 def row(number: int, second: int = 0, **members: Any) -> dict[str, Any]:
@@ -447,10 +608,28 @@ def test_bad_rows_come_at_the_end(client: Open) -> None:
     assert [each["offset"] for each in service.asked] == ["0", "1", "2"]
 
 
+def test_a_page_that_ends_in_a_time_that_utc_does_not_have(client: Open) -> None:
+    times = ("9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00")
+    odd = [row(number, event_timestamp=at) for number, at in enumerate(times, 1)]
+    service: Any = Pages([row(9, 9), odd[0]], [odd[1], row(8, 8)], [row(7, 7), *odd], [])
+    found: list[int] = []
+    with pytest.raises(ResponseDecodeError, match="2 row") as caught:
+        found.extend(each.event_id.int for each in client(service).audit.query(page_size=2))
+    assert (found, len(caught.value.items)) == ([9, 8, 7], 2)
+
+
 def test_relative_bounds_are_resolved_once(client: Open) -> None:
-    service: Any = Pages([row(9, 9)], [row(8, 8)], [row(7, 7)])
+    service: Any = Pages([row(9, 9)], [row(8, 8)], [row(7, 7)], [])
     list(client(service).audit.query(since="24h", page_size=1))
     assert len({each["since"] for each in service.asked}) == 1
+    assert len(service.asked) == 4
+
+
+def test_a_full_page_is_not_the_last_one(client: Open) -> None:
+    """The service counts before it selects, so what arrives in between makes it say that nothing follows."""
+    service: Any = Pages([row(9, 9), row(8, 8)], [row(8, 8), row(7, 7)], [row(7, 7)])
+    service.more = False
+    assert [each.event_id.int for each in client(service).audit.query(page_size=2)] == [9, 8, 7]
     assert len(service.asked) == 3
 
 
@@ -488,6 +667,25 @@ def test_wait_for(client: Open) -> None:
     found = client(service).audit.wait_for(4, correlation_id="remediation-1")
     assert [each.event_type for each in found] == ["type.0", "type.1", "type.2", "type.3"]
     assert len(service.asked) == 4
+
+
+def test_wait_for_counts_what_can_be_read(client: Open) -> None:
+    """One that can't be read keeps it neither from returning nor from waiting for another."""
+    bad = row(8, 8, event_data=1)
+    service: Any = Pages([row(9, 9), bad], [row(9, 9), bad], [row(10, 10), row(9, 9), bad])
+    service.more = False
+    audit = client(service).audit
+    assert [each.event_id.int for each in audit.wait_for()] == [9]
+    assert [each.event_id.int for each in audit.wait_for(2)] == [10, 9]
+    assert len(service.asked) == 3
+    service = Pages([row(9, 9), bad], last=False)
+    service.more = False
+    with pytest.raises(RequestTimeoutError) as caught:
+        client(service).audit.wait_for(2, timeout=0.1)
+    reason = f"event {UUID(int=8)}: event_data is of type int"
+    assert f"1 of 2 events within 0.1 s; 1 more can't be read: {reason}; there is workflow.started (1)" in str(
+        caught.value
+    )
 
 
 def test_wait_for_outlasts_outages(client: Open) -> None:
@@ -545,11 +743,16 @@ def test_a_notification_that_exists(client: Open) -> None:
     assert service.asked == ["notify"]
 
 
-@pytest.mark.parametrize("lost", [None, html(502), html(503), html(504), problem(503, "service-unavailable")])
+OUTAGE = problem(503, "service-unavailable")
+
+
+@pytest.mark.parametrize("lost", [None, html(502), html(503), html(504), problem(504, "x"), OUTAGE])
 def test_a_lost_notification_is_repeated(client: Open, lost: Answer) -> None:
-    service = Service(lost, problem(409, "conflict"))
-    receipt = client(service).notifications.create(notification())
-    assert (receipt.status, receipt.stored_record, receipt.recovered) == ("stored", None, True)
+    if lost is not OUTAGE:
+        for answers in ([lost], [lost, OUTAGE], [OUTAGE, lost]):
+            service = Service(*answers, problem(409, "conflict"))
+            receipt = client(service).notifications.create(notification())
+            assert (receipt.status, receipt.stored_record, receipt.recovered) == ("stored", None, True)
     service = Service(lost, NOTED)
     receipt = client(service).notifications.create(notification())
     assert (receipt.status, receipt.recovered) == ("stored", False)
@@ -563,7 +766,17 @@ def test_a_lost_notification_is_repeated(client: Open, lost: Answer) -> None:
 def test_a_conflict_of_a_proxy_shows_nothing(client: Open) -> None:
     with pytest.raises(ConflictError) as caught:
         client(Service(None, html(409))).notifications.create(notification())
-    assert caught.value.outcome is Outcome.UNKNOWN
+    assert (caught.value.outcome, caught.value.maybe_ours) == (Outcome.UNKNOWN, True)
+
+
+def test_a_conflict_after_the_service_said_that_it_stored_nothing(client: Open) -> None:
+    """That is most likely somebody else's record; the service may have been wrong, though."""
+    with pytest.raises(ConflictError) as caught:
+        client(Service(OUTAGE, OUTAGE, problem(409, "conflict"))).notifications.create(notification())
+    assert (caught.value.outcome, caught.value.maybe_ours) == (Outcome.UNKNOWN, True)
+    with pytest.raises(ConflictError) as caught:
+        client(Service(html(429), problem(409, "conflict"))).notifications.create(notification())
+    assert (caught.value.outcome, caught.value.maybe_ours) == (Outcome.REFUSED, False)
 
 
 def test_one_attempt_is_one_attempt(client: Open) -> None:

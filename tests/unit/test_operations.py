@@ -301,6 +301,8 @@ BAD_EVENTS: dict[str, Any] = {
     "no event data": {**EVENT, "event_data": None},
     "time that is none": {**EVENT, "event_timestamp": "SECRET"},
     "time without a zone": {**EVENT, "event_timestamp": "2026-01-31T12:00:00"},
+    "time before that of UTC": {**EVENT, "event_timestamp": "0001-01-01T00:00:00+05:00"},
+    "time after that of UTC": {**EVENT, "event_timestamp": "9999-12-31T23:59:59-05:00"},
     "event data that is nested too deeply": {**EVENT, "event_data": nested(150)},
 }
 
@@ -315,6 +317,9 @@ def test_a_bad_event_spoils_no_other(name: str) -> None:
     if name == "event data of text":
         assert EVENT["event_id"] in bad.fault
         assert bad.time == good.time
+    if name.endswith("of UTC"):
+        assert bad.time is None
+        assert bad.fault == f"event {EVENT['event_id']}: event_timestamp must be a time that utc has"
     assert page.more is None
 
 

@@ -8,15 +8,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut_client import ConflictError, KubernautError, Outcome, Problem, ServiceUnavailableError, ValidationError
+from kubernaut_client import (
+    ConflictError,
+    ConnectError,
+    ConnectionDroppedError,
+    KubernautError,
+    Outcome,
+    Problem,
+    RequestTimeoutError,
+    ResponseDecodeError,
+    ServiceUnavailableError,
+    ValidationError,
+)
+from kubernaut_client.errors import error_for
 from kubernaut_client.limits import AUDIT_EVENT
 from kubernaut_client.models import AuditEvent
 from kubernaut_client.operations import audit_event
+from kubernaut_client.problems import parse
 from kubernaut_client.settle import (
     conflict_is_ours,
+    is_outage,
     may_be_there,
     parent_in_doubt,
     same_event,
+    same_sent,
     unavailable,
     witnesses,
 )
@@ -59,6 +74,44 @@ def test_parent_in_doubt(cls: type[KubernautError], detail: str | None, parent: 
 @pytest.mark.parametrize("failure", FAILURES)
 def test_no_other_failure_is_about_a_parent(failure: str) -> None:
     assert not parent_in_doubt(FAILURES[failure], {"parent_event_id": PARENT})
+
+
+UNHEALTHY = b'{"status":"unhealthy","database":"unreachable","error":"%s"}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "shown"),
+    [
+        (503, UNHEALTHY % b"refused", True),
+        (503, UNHEALTHY % b'role "x" does not exist', True),
+        (503, b'{"type":"https://kubernaut.ai/problems/service-unavailable","title":"T"}', True),
+        (503, b"<html>no backend</html>", False),
+        (503, b'{"message":"no route"}', False),
+        (503, b"", False),
+        (500, b'{"type":"https://kubernaut.ai/problems/database-error","title":"T"}', False),
+        (502, b"<html>", False),
+        (404, b"404 page not found", False),
+        (404, UNHEALTHY % b"", False),
+        (401, b'{"type":"about:blank","title":"Unauthorized"}', False),
+        (302, b"", False),
+    ],
+)
+def test_what_an_answer_says_of_an_outage(status: int, body: bytes, shown: bool) -> None:
+    assert is_outage(error_for(parse(status, body), write=False, body=body)) is shown
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (ConnectError("m"), True),
+        (ConnectionDroppedError("m", outcome=Outcome.UNKNOWN), True),
+        (RequestTimeoutError("m", outcome=Outcome.UNKNOWN), True),
+        (RequestTimeoutError("the deadline was over before it was sent"), False),
+        (ResponseDecodeError("a login page", status=200, outcome=Outcome.UNKNOWN), False),
+    ],
+)
+def test_what_no_answer_says_of_an_outage(error: KubernautError, shown: bool) -> None:
+    assert is_outage(error) is shown
 
 
 def test_unavailable() -> None:
@@ -110,10 +163,24 @@ def same(payload: dict[str, Any], row: AuditEvent, *, in_batch: bool = False) ->
     return same_event(AUDIT_EVENT.check(payload), row, in_batch=in_batch)
 
 
+DEFAULTS: dict[str, Any] = {
+    "actor_type": "service",
+    "actor_id": "workflow-service",
+    "resource_type": "workflow",
+    "resource_id": "remediation-1",
+    "parent_event_id": None,
+    "namespace": "",
+    "cluster_name": "",
+    "severity": "info",
+}
+"""What the service shows for members that were left out."""
+BARE = event(event_timestamp=MOMENT)
+
+
 def test_the_event_itself() -> None:
     for in_batch in (True, False):
         assert same(FULL, stored(), in_batch=in_batch)
-        assert same(event(event_timestamp=MOMENT), stored(), in_batch=in_batch)
+        assert same(BARE, stored(**DEFAULTS), in_batch=in_batch)
     assert same(FULL, stored(event_timestamp="2026-01-31T14:00:00.20496+02:00"))
     assert same({**FULL, "parent_event_id": PARENT.upper()}, stored())
 
@@ -151,6 +218,62 @@ def test_another_event(name: str, in_batch: bool) -> None:
 
 def test_no_parent_is_another() -> None:
     assert not same(FULL, stored(parent_event_id=None))
+
+
+def test_every_member_that_may_be_left_out_has_a_default() -> None:
+    assert {*DEFAULTS, "duration_ms"} == {*AUDIT_EVENT.optional}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("in_batch", [False, True])
+def test_a_member_that_was_left_out(name: str, in_batch: bool) -> None:
+    """An event that has it is another one, and so is one without it, where it was sent."""
+    assert not same(BARE, stored(**{**DEFAULTS, name: FULL[name] if name != "actor_type" else "user"}))
+    sent = {key: value for key, value in FULL.items() if key != name}
+    assert same(sent, stored(**{name: DEFAULTS[name]}), in_batch=in_batch)
+    assert same({**BARE, name: FULL[name]}, stored(**{**DEFAULTS, name: FULL[name]}), in_batch=in_batch)
+    if name != "actor_type":  # which is given as its default
+        assert not same({**BARE, name: FULL[name]}, stored(**DEFAULTS), in_batch=in_batch)
+        assert not same(sent, stored(), in_batch=in_batch)
+
+
+@pytest.mark.parametrize("category", ["workflow", "gateway"])
+def test_defaults_go_by_the_event(category: str) -> None:
+    sent = {**BARE, "event_category": category, "correlation_id": "c"}
+    shown = {
+        **DEFAULTS,
+        "event_category": category,
+        "correlation_id": "c",
+        "actor_id": f"{category}-service",
+        "resource_type": category,
+        "resource_id": "c",
+    }
+    assert same(sent, stored(**shown))
+    assert not same(sent, stored(**{**shown, "resource_id": "remediation-1"}))
+
+
+@pytest.mark.parametrize(
+    ("members", "in_batch", "equal"),
+    [
+        ({}, True, True),
+        ({"severity": "info"}, True, True),
+        ({"namespace": ""}, True, True),
+        ({"duration_ms": 5}, False, True),
+        ({"version": "2.0"}, True, True),
+        ({"version": "2.0"}, False, False),
+        ({"severity": ""}, True, False),
+        ({"event_data": {"a": True}}, True, False),
+        ({"event_data": {"a": 1.0}}, True, True),
+        ({"parent_event_id": PARENT}, True, False),
+        ({"event_timestamp": MOMENT.replace(microsecond=1)}, True, False),
+    ],
+    ids=str,
+)
+def test_which_of_those_sent_are_stored_alike(members: dict[str, Any], in_batch: bool, equal: bool) -> None:
+    one, other = ({**BARE, "event_data": {"a": 1}, **given} for given in ({}, members))
+    checked = [AUDIT_EVENT.check(each) for each in (one, other)]
+    assert same_sent(*checked, in_batch=in_batch) is equal
+    assert same_sent(*reversed(checked), in_batch=in_batch) is equal
 
 
 @pytest.mark.parametrize("name", ["namespace", "cluster_name", "severity"])
