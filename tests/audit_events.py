@@ -23,6 +23,22 @@ def event(**members: Any) -> dict[str, Any]:
     }
 
 
+def filled(each: dict[str, Any]) -> dict[str, Any]:
+    """An event with what the service fills in for members that were left out."""
+    category = each["event_category"]
+    return {
+        "actor_type": "service",
+        "actor_id": f"{category}-service",
+        "resource_type": category,
+        "resource_id": each["correlation_id"],
+        "parent_event_id": None,
+        "namespace": "",
+        "cluster_name": "",
+        "severity": "info",
+        **each,
+    }
+
+
 def notification(**members: Any) -> dict[str, Any]:
     """A complete notification record; `members` replace or add."""
     return {

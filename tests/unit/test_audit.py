@@ -33,7 +33,7 @@ from kubernaut_client import (
     ServiceUnavailableError,
     ValidationError,
 )
-from tests.audit_events import event, notification
+from tests.audit_events import event, filled, notification
 from tests.colours import COLOURS, Colour, opened
 from tests.unit.test_operations import EVENT
 from tests.unit.test_settle import html, problem
@@ -95,22 +95,6 @@ class Service:
 
 
 FILTERS = {"correlation_id", "event_type", "severity"}
-
-
-def filled(each: dict[str, Any]) -> dict[str, Any]:
-    """An event with what the service fills in for members that were left out."""
-    category = each["event_category"]
-    return {
-        "actor_type": "service",
-        "actor_id": f"{category}-service",
-        "resource_type": category,
-        "resource_id": each["correlation_id"],
-        "parent_event_id": None,
-        "namespace": "",
-        "cluster_name": "",
-        "severity": "info",
-        **each,
-    }
 
 
 def moment(each: dict[str, Any]) -> datetime:

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from kubernaut_client import ConnectionDroppedError, KubernautError, Outcome, RequestTimeoutError, RetryPolicy
-from tests.audit_events import event, notification
+from tests.audit_events import event, filled, notification
 from tests.unit.wire.conftest import Serve
 from tests.unit.wire.driver import Driver
 from tests.unit.wire.server import Connection, Received, answer
@@ -19,16 +19,6 @@ from tests.unit.wire.test_outcomes import ENDINGS
 
 THREE = RetryPolicy(attempts=3, wait_initial=0, jitter=0)
 MANY = RetryPolicy(attempts=20, wait_initial=0, jitter=0)
-SHOWN = {
-    "resource_type": "r",
-    "resource_id": "r",
-    "actor_type": "service",
-    "actor_id": "a",
-    "parent_event_id": None,
-    "namespace": "",
-    "cluster_name": "",
-    "severity": "info",
-}
 
 
 class Service:
@@ -71,7 +61,7 @@ class Service:
         ids: list[str] = []
         for each in batch:
             ids.append(str(UUID(int=len(self.events) + 1)))
-            self.events.append({**SHOWN, **each, "event_id": ids[-1]})
+            self.events.append({**filled(each), "event_id": ids[-1]})
         stored: dict[str, Any] = {"event_ids": ids} if isinstance(body, list) else {"event_id": ids[0]}
         return answer(201, json.dumps(stored).encode())
 
