@@ -112,7 +112,7 @@ class Text:
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
-        self.text = text
+        self.text: Text = text
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def place(self, index: int, raw: str = "") -> Place:
@@ -227,9 +227,9 @@ class Places:
     """
 
     def __init__(self, text: Text) -> None:
-        self.text = text
+        self.text: Text = text
         self.places: dict[str, Place] = {}
-        self.reading = Reading()
+        self.reading: Reading = Reading()
 
     def note(self, path: str | None, index: int) -> None:
         """A value, or the key of a member, starts here."""
