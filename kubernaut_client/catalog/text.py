@@ -112,7 +112,7 @@ class Text:
 
     def __init__(self, file: str, text: str) -> None:
         self.file = file
-        self.text: Text = text
+        self.text = text
         self._starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def place(self, index: int, raw: str = "") -> Place:
@@ -227,7 +227,7 @@ class Places:
     """
 
     def __init__(self, text: Text) -> None:
-        self.text: Text = text
+        self.text = text
         self.places: dict[str, Place] = {}
         self.reading: Reading = Reading()
 
