@@ -22,7 +22,7 @@ from .execute import AsyncCall, AsyncOptions
 from .operations import QUERY_AUDIT_EVENTS
 from .problems import one_line, shown
 from .receipts import AuditReceipt, BatchResult, Event
-from .retry import RetryPolicy, repeatable, seconds
+from .retry import POLL, repeatable, seconds
 
 if TYPE_CHECKING:
     from kubernaut_datastorage.models.event_outcome import EventOutcome
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 Bound = datetime | timedelta | str
 """When: a datetime with a zone, how long ago, or the service's own text (`24h`, `7d`, `2026-01-31T12:00:00Z`)."""
 
-_POLL = RetryPolicy(wait_initial=0.05, wait_max=1.0, jitter=0.05)
 _LAST_LOOK = 1.0  # seconds for saying what was there instead
 
 
@@ -186,7 +185,7 @@ class AsyncAudit:
             if failure is None and len(found) >= count:
                 return found
             polls += 1
-            pause = _POLL.wait(polls)
+            pause = POLL.wait(polls)
             if time.monotonic() + pause >= end:
                 break
             await self._options.session.sleep(pause)

@@ -85,6 +85,10 @@ def seconds(
     raise kind(f"{name} must be a number of seconds {least} up to {limit:g}, not {shown(value)}")
 
 
+POLL = RetryPolicy(wait_initial=0.05, wait_max=1.0, jitter=0.05)
+"""The pauses between two questions while something is waited for; how often and how long is up to who asks."""
+
+
 def repeatable(error: KubernautError, *, write: bool) -> bool:
     """Whether an attempt that failed so may be repeated just like that.
 

@@ -24,7 +24,7 @@ from .execute import Call, Options
 from ..operations import QUERY_AUDIT_EVENTS
 from ..problems import one_line, shown
 from ..receipts import AuditReceipt, BatchResult, Event
-from ..retry import RetryPolicy, repeatable, seconds
+from ..retry import POLL, repeatable, seconds
 
 if TYPE_CHECKING:
     from kubernaut_datastorage.models.event_outcome import EventOutcome
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 Bound = datetime | timedelta | str
 """When: a datetime with a zone, how long ago, or the service's own text (`24h`, `7d`, `2026-01-31T12:00:00Z`)."""
 
-_POLL = RetryPolicy(wait_initial=0.05, wait_max=1.0, jitter=0.05)
 _LAST_LOOK = 1.0  # seconds for saying what was there instead
 
 
@@ -188,7 +187,7 @@ class Audit:
             if failure is None and len(found) >= count:
                 return found
             polls += 1
-            pause = _POLL.wait(polls)
+            pause = POLL.wait(polls)
             if time.monotonic() + pause >= end:
                 break
             self._options.session.sleep(pause)

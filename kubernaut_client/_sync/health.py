@@ -24,9 +24,8 @@ from ..errors import (
 from .execute import Call, Options
 from ..operations import HEALTH_CHECK, LIVENESS_CHECK, READINESS_CHECK, HealthStatus, Operation
 from ..problems import json_object, one_line
-from ..retry import RetryPolicy, seconds
+from ..retry import POLL, seconds
 
-_POLL = RetryPolicy(wait_initial=0.05, wait_max=1.0, jitter=0.05)
 _LEAST = 0.05  # seconds
 
 
@@ -62,7 +61,7 @@ class Health:
             if status.ok:
                 return status
             failures += 1
-            pause = _POLL.wait(failures)
+            pause = POLL.wait(failures)
             if time.monotonic() + pause >= end:
                 break
             self._options.session.sleep(pause)

@@ -442,7 +442,7 @@ def _catalog(seen: Seen) -> Check:
     return Check(
         id="catalog",
         verdict="problem",
-        seen=f"{words[0].upper()}{words[1:]}.",
+        seen=_sentence(words),
         meaning="Not every route of the catalog works, though others do. Right after a migration was applied that is so"
         " for a moment: the first read over each of the service's connections fails once.",
         advice="Ask again. If it stays so, look into the service's log.",
@@ -776,7 +776,7 @@ def _unreadable(name: str, words: str) -> Check:
     return Check(
         id=name,
         verdict="problem",
-        seen=f"{words[0].upper()}{words[1:]}.",
+        seen=_sentence(words),
         meaning="Its tables can't be read, whatever /health says of the database: migrations are missing, or the"
         " service's role may not read.",
         advice="Apply all migrations that belong to the service's version; look into its log for what PostgreSQL says.",

