@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from .receipts import AuditReceipt, BatchResult, NotificationReceipt
     from .report import BootstrapReport, EnsureResult, ReportRow
     from .retry import RetryPolicy
+    from .spool.report import SpoolAlarm, SpoolReport, SpoolStatus
+    from .spool.writer import AuditWriter
 
 __version__ = "0.1.0"
 
@@ -65,6 +67,8 @@ _HOMES = {
     "receipts": "AuditReceipt BatchResult NotificationReceipt",
     "report": "BootstrapReport EnsureResult ReportRow",
     "retry": "RetryPolicy",
+    "spool.report": "SpoolAlarm SpoolReport SpoolStatus",
+    "spool.writer": "AuditWriter",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -73,6 +77,7 @@ __all__ = [
     "AsyncDataStorageClient",
     "Attempt",
     "AuditReceipt",
+    "AuditWriter",
     "AuthenticationError",
     "BadRequestError",
     "BatchResult",
@@ -108,7 +113,10 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "ServiceUnavailableError",
+    "SpoolAlarm",
     "SpoolError",
+    "SpoolReport",
+    "SpoolStatus",
     "TransportError",
     "ValidationError",
     "__version__",

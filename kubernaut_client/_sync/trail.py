@@ -17,6 +17,7 @@ from ..errors import KubernautError, Outcome, ResponseDecodeError
 from .execute import Call
 from ..limits import PAGE_LIMIT
 from ..operations import QUERY_AUDIT_EVENTS, EventRow
+from ..problems import one_line
 
 STALE_LIMIT = 10
 """Pages in a row that may bring nothing new: what arrives in the microsecond of the last row pushes it onwards."""
@@ -53,14 +54,22 @@ def newest(filters: Mapping[str, Any], most: int, call: Call) -> tuple[list[Audi
 
 def find(payload: Mapping[str, Any], call: Call, *, in_batch: bool) -> list[AuditEvent]:
     """The stored events that equal one that was sent (`settle.same_event`); none if looking fails."""
+    try:
+        return copies(payload, call, in_batch=in_batch)
+    except KubernautError:
+        return []
+
+
+def copies(payload: Mapping[str, Any], call: Call, *, in_batch: bool) -> list[AuditEvent]:
+    """As `find`, but raises if looking fails, or shows a row that can't be read: it may be the one that is missing."""
     at = payload["event_timestamp"]
     filters = {name: payload[name] for name in ("correlation_id", "event_type")}
     found: list[AuditEvent] = []
-    try:
-        for _, rows, _ in pages({**filters, "since": at, "until": at}, lambda: call):
-            found += [
-                row.event for row in rows if row.event and settle.same_event(payload, row.event, in_batch=in_batch)
-            ]
-    except KubernautError:
-        return []
+    bad: list[str] = []
+    for _, rows, _ in pages({**filters, "since": at, "until": at}, lambda: call):
+        found += [row.event for row in rows if row.event and settle.same_event(payload, row.event, in_batch=in_batch)]
+        bad += [row.fault for row in rows if row.event is None]
+    if bad and not found:
+        reason = f"{len(bad)} row(s) can't be read; {one_line(bad[0])}"
+        raise call.sign(ResponseDecodeError(reason, items=bad, status=200, outcome=Outcome.APPLIED), QUERY_AUDIT_EVENTS)
     return found

@@ -1,0 +1,450 @@
+"""One spool file: an SQLite database that holds the events of one process, and every statement that is run on it.
+
+Who owns a file is left to `directory`, what is sent when to `sender`. A row of `event` is an event that isn't known to
+be stored; a row of `batch` says that some of them may have arrived, and is committed before their first byte leaves.
+
+Two connections: events are appended, and everything else is written, over one, in transactions of well under a
+millisecond; what takes longer, reading and checkpoints, goes over the other and holds up no `emit`. So whoever takes
+both locks of `Locks` takes `reading` first.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+from kubernaut_client.errors import SpoolError
+
+from .batch import Ranges, Row
+from .turns import TurnLock
+
+SCHEMA = 1
+"""The version of the tables. Files of an older one are brought up to it when they are opened."""
+SUFFIX = ".spool"
+SIDE_FILES = ("", "-wal", "-shm")
+ROW_BYTES = 100
+"""What an event takes beside its body, in bytes, for the limit of the spool."""
+
+_APPLICATION = 0x6B6E6155
+# From one version to the next, the first from an empty file.
+_EVENT = "emitted INTEGER NOT NULL, time TEXT NOT NULL, own INTEGER NOT NULL, body BLOB NOT NULL"
+_SENT = "sent REAL NOT NULL, boot TEXT NOT NULL, until REAL NOT NULL, baseline INTEGER, stored INTEGER NOT NULL"
+_WHY = "kind TEXT NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL, again INTEGER"
+_STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        f"CREATE TABLE event (id INTEGER PRIMARY KEY, {_EVENT})",
+        f"CREATE TABLE batch (id INTEGER PRIMARY KEY, events TEXT NOT NULL, {_SENT})",
+        f"CREATE TABLE quarantine (id INTEGER PRIMARY KEY, {_WHY}, {_EVENT})",
+        "CREATE TABLE owner (token TEXT NOT NULL)",
+    ),
+)
+_PAGE = 4096
+_CHUNK = 50
+"""Rows that are deleted in one transaction: about 0.2 ms."""
+_VACUUM_PAGES = 64
+_FREE_PAGES = 256
+_BUSY_SECONDS = 5.0
+
+
+class Sent(NamedTuple):
+    """A row of `batch`: what may have arrived. `until` belongs to the monotonic clock of the boot it names."""
+
+    id: int
+    ranges: Ranges
+    sent: float
+    boot: str
+    until: float
+    baseline: int | None
+    stored: bool
+
+
+class Quarantined(NamedTuple):
+    """An event that is kept and not sent: `kind` is why, in a word; `again` when it is tried again, in Unix seconds."""
+
+    id: int
+    kind: str
+    reason: str
+    since: int
+    again: int | None
+    row: Row
+
+
+class Locks:
+    """One pair for all files of a writer. While both are held no thread is inside SQLite, so the process may fork."""
+
+    def __init__(self) -> None:
+        self.reading = TurnLock()
+        self.writing = TurnLock()
+
+    @contextmanager
+    def both(self) -> Generator[None]:
+        with self.reading, self.writing:
+            yield
+
+
+class TakenError(Exception):
+    """Another process owns the file by now."""
+
+
+class SpoolFile:
+    """An open file. Raises `sqlite3.Error` for what goes wrong on the disk; see `explained`."""
+
+    def __init__(self, path: Path, locks: Locks, token: str, *, power: bool = False) -> None:
+        """Open it, an empty one too, and note who owns it. `power`: a commit waits until the disk has it."""
+        self.path = path
+        self.locks = locks
+        self.count: int = 0
+        """Events that are not known to be stored."""
+        self.bytes: int = 0
+        """Of all events that are kept."""
+        self.quarantined: int = 0
+        self.last: int = 0
+        """The highest id that was given to an event."""
+        self._token = token
+        self.unsealed_since: float | None = None
+        """When the first event came, by the caller's clock, that belongs to no batch yet; for whoever seals."""
+        with locks.both():
+            self._write = _connect(path)
+            try:
+                self._read = _connect(path)
+                try:
+                    self._set_up(power)
+                    self._load()
+                except BaseException:
+                    self._read.close()
+                    raise
+            except BaseException:
+                self._write.close()
+                raise
+
+    def _set_up(self, power: bool) -> None:
+        write = self._write
+        (version,) = write.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA:
+            raise NewerError(self.path, version)
+        if not version:
+            write.execute(f"PRAGMA page_size = {_PAGE}")
+            write.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        write.execute("PRAGMA journal_mode = WAL")
+        for connection in (write, self._read):
+            connection.execute(f"PRAGMA synchronous = {'FULL' if power else 'NORMAL'}")
+            # A checkpoint waits for the disk, so none must happen inside an emit.
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
+        write.execute("BEGIN IMMEDIATE")
+        for number in range(version, SCHEMA):
+            for statement in _STEPS[number]:
+                write.execute(statement)
+        write.execute(f"PRAGMA application_id = {_APPLICATION}")
+        write.execute(f"PRAGMA user_version = {SCHEMA}")
+        write.execute("DELETE FROM owner")
+        write.execute("INSERT INTO owner VALUES (?)", (self._token,))
+        write.execute("COMMIT")
+
+    def _load(self) -> None:
+        read = self._read
+        for table in ("event", "quarantine"):
+            # One of two names.
+            query = f"SELECT count(*), ifnull(sum(length(body)), 0), ifnull(max(id), 0) FROM {table}"  # noqa: S608
+            count, size, last = cast("tuple[int, int, int]", read.execute(query).fetchone())
+            if table == "event":
+                self.count = count
+            else:
+                self.quarantined = count
+            self.bytes += size + ROW_BYTES * count
+            self.last = max(self.last, last)
+
+    # ---- what callers of emit wait for -----------------------------------------------------------------------------
+
+    def append(self, emitted: int, time: str, own: bool, body: bytes) -> int:
+        """Keep an event, and return its id; `emitted` is microseconds since 1970. Raises `TakenError`."""
+        done = self._write.execute(
+            "INSERT INTO event SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM owner WHERE token = ?)",
+            (self.last + 1, emitted, time, own, body, self._token),
+        )
+        if not done.rowcount:
+            raise TakenError
+        self.last += 1
+        self.count += 1
+        self.bytes += len(body) + ROW_BYTES
+        return self.last
+
+    # ---- reading ---------------------------------------------------------------------------------------------------
+
+    def after(self, identity: int, most: int) -> list[Row]:
+        """The next events behind an id."""
+        return self._rows("SELECT id, time, own, body FROM event WHERE id > ? ORDER BY id LIMIT ?", (identity, most))
+
+    def rows(self, ids: Sequence[int]) -> list[Row]:
+        """These events, in the order of their ids."""
+        found: list[Row] = []
+        for start in range(0, len(ids), 500):
+            part = ids[start : start + 500]
+            marks = ",".join("?" * len(part))
+            # What is put together here are question marks.
+            statement = f"SELECT id, time, own, body FROM event WHERE id IN ({marks}) ORDER BY id"  # noqa: S608
+            found += self._rows(statement, part)
+        return found
+
+    def ids(self, ranges: Ranges) -> list[int]:
+        """The ids within ranges that are there."""
+        with self.locks.reading:
+            return [
+                identity
+                for first, last in ranges
+                for (identity,) in self._read.execute("SELECT id FROM event WHERE id BETWEEN ? AND ?", (first, last))
+            ]
+
+    def oldest(self) -> tuple[int, int] | None:
+        """The lowest id of an event, and when it was emitted."""
+        with self.locks.reading:
+            found: tuple[int, int] | None = self._read.execute(
+                "SELECT id, emitted FROM event ORDER BY id LIMIT 1"
+            ).fetchone()
+        return found
+
+    def earliest(self) -> str | None:
+        """The earliest event_timestamp of what isn't stored."""
+        with self.locks.reading:
+            found: str | None = self._read.execute("SELECT min(time) FROM event").fetchone()[0]
+        return found
+
+    def sent(self) -> list[Sent]:
+        """What may have arrived."""
+        with self.locks.reading:
+            return read_sent(self._read)
+
+    def due(self, now: float) -> list[int]:
+        """Quarantined events that are to be tried again."""
+        with self.locks.reading:
+            found = self._read.execute("SELECT id FROM quarantine WHERE again <= ?", (now,)).fetchall()
+        return [identity for (identity,) in found]
+
+    def _rows(self, statement: str, arguments: Sequence[Any]) -> list[Row]:
+        with self.locks.reading:
+            found = self._read.execute(statement, arguments).fetchall()
+        return [Row(identity, time, bool(own), body) for identity, time, own, body in found]
+
+    # ---- writing ---------------------------------------------------------------------------------------------------
+
+    def sending(self, ranges: Ranges, sent: float, boot: str, until: float, baseline: int | None) -> int:
+        """Note that events may arrive from now on, and return the row that says so. Raises `TakenError`."""
+        with self.locks.writing:
+            done = self._write.execute(
+                "INSERT INTO batch SELECT NULL, ?, ?, ?, ?, ?, 0 WHERE EXISTS (SELECT 1 FROM owner WHERE token = ?)",
+                (json.dumps(ranges), sent, boot, until, baseline, self._token),
+            )
+            if not done.rowcount:
+                raise TakenError
+            return int(done.lastrowid or 0)
+
+    def absent(self, batch: int) -> None:
+        """Note that a batch didn't arrive, and won't."""
+        with self.locks.writing:
+            self._write.execute("DELETE FROM batch WHERE id = ?", (batch,))
+
+    def stored(self, batch: int, ranges: Ranges) -> None:
+        """Note that a batch arrived, and let its events go; a process that dies in the middle leaves no doubt."""
+        parts = [
+            (start, min(start + _CHUNK - 1, last)) for first, last in ranges for start in range(first, last + 1, _CHUNK)
+        ]
+        if len(parts) > 1:
+            with self.locks.writing:
+                self._write.execute("UPDATE batch SET stored = 1 WHERE id = ?", (batch,))
+        for part in parts[1:]:
+            with self._transaction():
+                self._delete(*part)
+        with self._transaction():
+            for part in parts[:1]:
+                self._delete(*part)
+            self._write.execute("DELETE FROM batch WHERE id = ?", (batch,))
+
+    def quarantine(self, reasons: Iterable[tuple[int, str, str]], now: int, again: int | None = None) -> None:
+        """Set events apart: id, kind and reason of each. `now` and `again` are Unix seconds."""
+        with self._transaction():
+            for identity, kind, reason in reasons:
+                moved = self._write.execute(
+                    "INSERT INTO quarantine SELECT id, ?, ?, ?, ?, emitted, time, own, body FROM event WHERE id = ?",
+                    (kind, reason, now, again, identity),
+                ).rowcount
+                self._write.execute("DELETE FROM event WHERE id = ?", (identity,))
+                self.count -= moved
+                self.quarantined += moved
+
+    def keep_apart(self, kind: str, reason: str, emitted: int, body: bytes) -> None:
+        """Set something apart that never was an event that could be sent."""
+        with self.locks.writing:
+            self._write.execute(
+                "INSERT INTO quarantine VALUES (?, ?, ?, ?, NULL, ?, '', 0, ?)",
+                (self.last + 1, kind, reason, emitted // 1_000_000, emitted, body),
+            )
+            self.last += 1
+            self.quarantined += 1
+            self.bytes += len(body) + ROW_BYTES
+
+    def release(self, identity: int) -> int:
+        """Take an event out of quarantine, and return its new id."""
+        with self._transaction():
+            self._write.execute(
+                "INSERT INTO event SELECT ?, emitted, time, own, body FROM quarantine WHERE id = ?",
+                (self.last + 1, identity),
+            )
+            self._write.execute("DELETE FROM quarantine WHERE id = ?", (identity,))
+            self.last += 1
+            self.count += 1
+            self.quarantined -= 1
+        return self.last
+
+    def take_over(self, rows: Iterable[tuple[int, str, bool, bytes]], sent: float) -> list[int]:
+        """Keep events of another file, each as a batch of its own that may have arrived; returns the rows of `batch`.
+
+        `rows` are when each was emitted, its time, who made that, and its body.
+        """
+        batches: list[int] = []
+        with self._transaction():
+            for emitted, time, own, body in rows:
+                identity = self.append(emitted, time, own, body)
+                done = self._write.execute(
+                    "INSERT INTO batch VALUES (NULL, ?, ?, '', 0, NULL, 0)", (json.dumps([[identity, identity]]), sent)
+                )
+                batches.append(int(done.lastrowid or 0))
+        return batches
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        """Also takes back what was counted, if it fails."""
+        with self.locks.writing:
+            before = (self.count, self.bytes, self.quarantined, self.last)
+            self._write.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._write.execute("COMMIT")
+            except BaseException:
+                self.count, self.bytes, self.quarantined, self.last = before
+                with suppress(sqlite3.Error):
+                    self._write.execute("ROLLBACK")
+                raise
+
+    def _delete(self, *part: int) -> None:
+        (size,) = self._write.execute("SELECT sum(length(body)) FROM event WHERE id BETWEEN ? AND ?", part).fetchone()
+        gone = self._write.execute("DELETE FROM event WHERE id BETWEEN ? AND ?", part).rowcount
+        self.count -= gone
+        self.bytes -= (size or 0) + ROW_BYTES * gone
+
+    # ---- upkeep ----------------------------------------------------------------------------------------------------
+
+    def tidy(self, wal_limit: int) -> None:
+        """Give the disk back what isn't needed. Holds up an `emit` for a moment, and only if there is something."""
+        with self.locks.reading:
+            (free,) = self._read.execute("PRAGMA freelist_count").fetchone()
+        while free > _FREE_PAGES or (free and not self.count):
+            with self.locks.writing:
+                self._write.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+            free -= _VACUUM_PAGES
+        with suppress(FileNotFoundError):
+            if os.stat(f"{self.path}-wal").st_size > wal_limit:
+                self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Move what was written into the file proper, and cut the log; nothing if somebody is reading."""
+        with self.locks.reading:
+            # Nearly all of the work, while events are still appended; then the rest, for which they wait.
+            self._read.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with self.locks.writing:
+                self._read.execute("PRAGMA busy_timeout = 0")
+                try:
+                    self._read.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                finally:
+                    self._read.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+
+    def empty(self) -> bool:
+        """Whether nothing is in it that anybody could want."""
+        if self.count or self.quarantined:
+            return False
+        with self.locks.reading:
+            return not self._read.execute("SELECT 1 FROM batch LIMIT 1").fetchone()
+
+    def close(self) -> None:
+        with self.locks.both():
+            for connection in (self._read, self._write):
+                with suppress(sqlite3.Error):
+                    connection.close()
+
+    def connections(self) -> list[sqlite3.Connection]:
+        """For a forked child, in which neither must be used nor closed."""
+        return [self._read, self._write]
+
+
+class NewerError(Exception):
+    """The file was written by a later version of this package."""
+
+    def __init__(self, path: Path, version: int) -> None:
+        super().__init__(
+            f"{path} has version {version} of the spool's tables, and this version of kubernaut-client knows"
+            f" {SCHEMA}: it is left alone; deliver it with the version that wrote it, or with a later one"
+        )
+
+
+def read_sent(connection: sqlite3.Connection) -> list[Sent]:
+    """The rows of `batch`."""
+    found = connection.execute("SELECT id, events, sent, boot, until, baseline, stored FROM batch ORDER BY id")
+    return [
+        Sent(
+            identity,
+            tuple((first, last) for first, last in json.loads(events)),
+            sent,
+            boot,
+            until,
+            baseline,
+            bool(stored),
+        )
+        for identity, events, sent, boot, until, baseline, stored in found
+    ]
+
+
+def read_quarantined(connection: sqlite3.Connection) -> Generator[Quarantined]:
+    """The rows of `quarantine`."""
+    for identity, kind, reason, since, again, time, own, body in connection.execute(
+        "SELECT id, kind, reason, since, again, time, own, body FROM quarantine ORDER BY id"
+    ):
+        yield Quarantined(identity, kind, reason, since, again, Row(identity, time, bool(own), body))
+
+
+def remove(path: Path) -> None:
+    """Delete a file with its side files."""
+    for suffix in SIDE_FILES:
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether an error shows that a file is no good, rather than that the disk is."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def explained(error: sqlite3.Error | OSError, path: Path) -> SpoolError:
+    """What went wrong on the disk, with the path and what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if isinstance(error, sqlite3.Error) and is_corrupt(error):
+        what = (
+            f"{path} is corrupt: nothing more is written to it, what can be read of it is delivered; look at the disk"
+        )
+    elif code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == 28:
+        what = f"{path}: the disk is full; make room, then emit again"
+    elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM) or isinstance(error, OSError):
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        what = f"{path} can't be written: {reason}; the spool needs a directory that this process may write to"
+    else:
+        what = f"{path} can't be written: {error}; look at the disk"
+    return SpoolError(what)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Threads take turns (`Locks`), which is what SQLite's own check is about.
+    return sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=32
+    )

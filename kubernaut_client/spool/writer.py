@@ -1,0 +1,383 @@
+"""`AuditWriter`: events that are safe once `emit` has returned, whatever becomes of the service or of this process.
+
+Checks and encodes events, and stamps those without a time. Keeping them is left to `spool`, delivering them to
+`sender`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import json
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, cast
+
+from kubernaut_client import limits
+from kubernaut_client.client import AsyncDataStorageClient, DataStorageClient
+from kubernaut_client.errors import ConfigurationError, InvalidRequestError
+from kubernaut_client.problems import shown
+from kubernaut_client.receipts import Event
+from kubernaut_client.retry import seconds
+
+from . import forks
+from .directory import Directory
+from .outage import logger
+from .report import AlarmKind, SpoolAlarm, SpoolReport, SpoolStatus
+from .sender import Sender
+from .service import service_for
+from .spool import Spool
+from .spoolfile import Locks, SpoolFile
+from .tuning import Tuning
+
+EVENT_BYTES_LIMIT = 5 * 2**20 - 2
+"""Of one event as JSON in UTF-8. A build of 2025-12-30 takes any size, later ones 5 MiB for a request (2026-05)."""
+
+_AT_EXIT_SECONDS = 5.0
+_POLL = 0.05
+_GRACE = 0.2
+_LONGEST_JOIN = 86400.0
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_open: weakref.WeakSet[AuditWriter] = weakref.WeakSet()
+
+
+class AuditWriter:
+    """Writes audit events through a spool on the disk: `emit` returns once an event is in it, and never waits for the
+    service. A background thread delivers them, in batches, for as long as it takes.
+
+    What is promised, of an event for which `emit` returned:
+
+    * It isn't lost: it is in the service's database, or it is in the spool. With `durability="process"` that holds
+      through `kill -9`, with `"power"` also when the machine dies, on a disk that keeps what it confirmed.
+    * It isn't stored twice, unless the service stores a request later than 35 s after the attempt at it ended, or
+      somebody else writes an event equal in every member, with the same microsecond, just while ours is on its way.
+    * What the service refuses for good is set apart with its reason, and goes nowhere by itself.
+
+    Args:
+        client_or_url: A `DataStorageClient` or `AsyncDataStorageClient`, which stays yours and must stay open; or a
+            URL; else KUBERNAUT_DATASTORAGE_URL or DATA_STORAGE_URL. Its timeout holds for an attempt, up to 30 s.
+        spool: The directory, on a local file system; made if need be, mode 0700. Any number of processes may share it:
+            each has a file of its own, and delivers the files of those that died.
+        durability: `"process"` or `"power"`; the second waits for the disk in every `emit`.
+        spool_bytes: For the events of all processes that share the directory; at least 64 KiB. The files may be larger
+            by up to 16 MiB for each process.
+        on_invalid: What `emit` does with an event that the service could never store: `"raise"` it back, or keep it in
+            `"quarantine"` and return.
+        on_alarm: Called with a `SpoolAlarm`, in the background thread; what it raises is logged.
+
+    Safe to use from several threads, and after `fork()`: the child leaves the parent's file alone, and has one of its
+    own from its first `emit` on. What is left in the end is delivered by the next process with the same directory.
+    Raises `ConfigurationError` for arguments that it can't work with, and `SpoolError` for a directory that others can
+    write to.
+    """
+
+    def __init__(
+        self,
+        client_or_url: DataStorageClient | AsyncDataStorageClient | str | None = None,
+        *,
+        spool: str | os.PathLike[str],
+        durability: Literal["process", "power"] = "process",
+        spool_bytes: int = 2**30,
+        on_invalid: Literal["raise", "quarantine"] = "raise",
+        on_alarm: Callable[[SpoolAlarm], object] | None = None,
+    ) -> None:
+        self._set_up(client_or_url, spool, durability, spool_bytes, on_invalid, on_alarm, Tuning())
+
+    def _set_up(
+        self,
+        client_or_url: object,
+        spool: str | os.PathLike[str],
+        durability: str,
+        spool_bytes: int,
+        on_invalid: str,
+        on_alarm: Callable[[SpoolAlarm], object] | None,
+        tuning: Tuning,
+    ) -> None:
+        if not isinstance(spool, str | os.PathLike) or not os.fspath(spool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"spool must be the path of a directory, not {shown(spool)}")
+        _one_of("durability", durability, "process", "power")
+        _one_of("on_invalid", on_invalid, "raise", "quarantine")
+        if type(spool_bytes) is not int or spool_bytes < 2**16:
+            raise ConfigurationError(f"spool_bytes must be an integer of at least {2**16}, not {shown(spool_bytes)}")
+        if on_alarm is not None and not callable(on_alarm):
+            raise ConfigurationError(f"on_alarm must be a callable, not {type(on_alarm).__name__}")
+        self._tuning = tuning
+        self._on_alarm = on_alarm
+        self._on_invalid = on_invalid
+        self._power = durability == "power"
+        self._limit = spool_bytes
+        self._stamp_lock = threading.Lock()
+        self._last_stamp = 0
+        self._closed = False
+        self._ended: SpoolReport | None = None
+        # Absolute, as a service may change its directory.
+        self._directory = Directory(Path(os.path.abspath(spool)))
+        self._directory.check()
+        self._service = service_for(client_or_url, tuning.attempt)
+        self._begin()
+        _open.add(self)
+        forks.register(self)
+        # What a process before this one left is delivered, also if this one never emits anything.
+        self._sender.start()
+        self._started = True
+
+    def _begin(self) -> None:
+        self._spool = Spool(
+            self._directory, limit=self._limit, power=self._power, tuning=self._tuning, alarm=self._alarm
+        )
+        self._sender = Sender(self._spool, self._service, self._tuning, self._alarm)
+        self._started = False
+
+    # ---- emitting --------------------------------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """Keep an event, to be delivered; a model, or a mapping with the names of the wire. Takes some 40 µs.
+
+        The limits are those of `client.audit.write`. `event_timestamp` may be left out: it is the moment of the call
+        then, to a microsecond that no other event of this writer has. An event may be 7 days old at most, and 5 MiB
+        large as JSON. A time ahead of the service's clock waits for it.
+
+        Raises `InvalidRequestError` for an event that the service could never store (but see `on_invalid`), and
+        `SpoolError` where it can't be kept: the spool is full, the disk is full or can't be written, or the writer is
+        closed. Then the event isn't kept, and emitting it again is right.
+        """
+        try:
+            emitted, stamp, own, body = self._encoded(event)
+        except InvalidRequestError as error:
+            if self._on_invalid == "raise":
+                raise
+            self._keep_invalid(event, error)
+            return
+        if self._spool.append(emitted, stamp, own, body):
+            self._wake()
+
+    def _encoded(self, event: Event) -> tuple[int, str, bool, bytes]:
+        """When it is emitted, its time, whether that was made here, and the event as it is sent."""
+        members = _members(event)
+        emitted = self._stamp()
+        own = members.get("event_timestamp") is None
+        if own:
+            stamp = datetime.fromtimestamp(emitted // 1_000_000, UTC).replace(microsecond=emitted % 1_000_000)
+            members = {**members, "event_timestamp": stamp}
+        payload = limits.AUDIT_EVENT.check(members)
+        at: str = payload["event_timestamp"]
+        if not own:
+            age = emitted / 1e6 - datetime.fromisoformat(at).timestamp()
+            if age > limits.EVENT_AGE_LIMIT.total_seconds():
+                reason = f"is {age / 86400:.1f} days old, and the service takes no event older than 7 days"
+                raise InvalidRequestError(f"event_timestamp: {reason}", field="event_timestamp")
+        body = _encode(payload).encode()
+        if len(body) > EVENT_BYTES_LIMIT:
+            reason = f"has {len(body)} bytes as JSON, of {EVENT_BYTES_LIMIT} that the service takes"
+            raise InvalidRequestError(f"event: {reason}", field="event_data")
+        return emitted, at, own, body
+
+    def _stamp(self) -> int:
+        """Now, in microseconds since 1970, but never the same twice, and never backwards."""
+        now = int(self._tuning.clock.time() * 1e6)
+        with self._stamp_lock:
+            self._last_stamp = max(now, self._last_stamp + 1)
+            return self._last_stamp
+
+    def _keep_invalid(self, event: object, error: InvalidRequestError) -> None:
+        try:
+            body = json.dumps(dict(_members(cast("Any", event))), ensure_ascii=False, default=repr).encode()
+        # It may be anything, and what is wrong with it may be that it can't be written down.
+        except Exception:  # noqa: BLE001 - see above
+            body = json.dumps({"of type": type(event).__name__}).encode()
+        self._spool.keep_apart("invalid", str(error), self._stamp(), body)
+        self._sender.count_quarantined()
+        logger.error("an audit event is set apart: %s", error)
+        self._alarm("quarantined", f"an audit event is set apart: {error}", 1)
+        self._wake()
+
+    # ---- waiting ---------------------------------------------------------------------------------------------------
+
+    def flush(self, timeout: float | None = None) -> SpoolReport:
+        """Wait until all that is in the spool now is delivered or set apart; None: for however long that takes.
+
+        Returns how it stands then, also when the time is up. Files that were adopted are waited for, too.
+        """
+        end = self._end(timeout)
+        wanted: dict[SpoolFile, int] = {}
+        with self._urgently():
+            while not self._delivered(wanted) and time.monotonic() < end:
+                with self._sender.progress:
+                    self._sender.progress.wait(min(_POLL, max(end - time.monotonic(), 0)))
+        return self._report()
+
+    async def aflush(self, timeout: float | None = None) -> SpoolReport:
+        """`flush` for asyncio: the event loop goes on meanwhile."""
+        end = self._end(timeout)
+        wanted: dict[SpoolFile, int] = {}
+        with self._urgently():
+            while not self._delivered(wanted) and time.monotonic() < end:  # noqa: ASYNC110 - see below
+                # Threads settle them, and can't wake a task of a loop that may be gone by then.
+                await asyncio.sleep(min(_POLL, max(end - time.monotonic(), 0)))
+        return self._report()
+
+    def close(self, timeout: float = 5.0) -> SpoolReport:
+        """Take no more events, and wait up to `timeout` seconds for those that are there; safe to call again.
+
+        What isn't delivered then stays in the spool, for the next process with the same directory.
+        """
+        end = self._end(timeout)
+        if not self._closing():
+            return self._report()
+        self.flush(max(end - time.monotonic(), 0))
+        return self._finish(end)
+
+    async def aclose(self, timeout: float = 5.0) -> SpoolReport:
+        """`close` for asyncio."""
+        end = self._end(timeout)
+        if not self._closing():
+            return self._report()
+        await self.aflush(max(end - time.monotonic(), 0))
+        return await asyncio.to_thread(self._finish, end)
+
+    def status(self) -> SpoolStatus:
+        """How it is, from what this process knows: nothing is asked of the service."""
+        sender, since = self._sender, self._sender.outage.since
+        totals = self._report()
+        return SpoolStatus(
+            waiting=totals.waiting + totals.unsettled,
+            oldest_seconds=0.0 if self._ended else self._spool.oldest(),
+            bytes=self._spool.bytes,
+            totals=totals,
+            last_error=sender.last_error,
+            last_success=sender.last_success,
+            away_seconds=0.0 if since is None else max(self._tuning.clock.monotonic() - since, 0.0),
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; then `emit` raises `SpoolError`."""
+        return self._closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<AuditWriter {self._directory.path}{' closed' if self._closed else ''}>"
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if not self._started:
+            with self._stamp_lock:
+                if not self._started:  # in a forked child, where threads are begun when they are needed
+                    self._sender.start()
+                    self._started = True
+        self._sender.wake()
+
+    def _end(self, timeout: float | None) -> float:
+        if timeout is None:
+            return float("inf")
+        return time.monotonic() + seconds("timeout", timeout, zero=True, kind=InvalidRequestError)
+
+    def _delivered(self, wanted: dict[SpoolFile, int]) -> bool:
+        """Whether nothing is left of what was there at the first call, which `wanted` keeps: file → its last event.
+
+        Not before the directory was looked at for what others left.
+        """
+        if self._ended is not None or not self._started:
+            return True
+        if not self._sender.scanned:
+            return False
+        if not wanted:
+            wanted.update({file: file.last for file in tuple(self._spool.files)})
+        for file, last in wanted.items():
+            if file.count and file in self._spool.files:
+                oldest = file.oldest()
+                if oldest is not None and oldest[0] <= last:
+                    return False
+        return True
+
+    @contextmanager
+    def _urgently(self) -> Generator[None]:
+        self._sender.urgent += 1
+        self._sender.wake()
+        try:
+            yield
+        finally:
+            self._sender.urgent -= 1
+
+    def _report(self) -> SpoolReport:
+        return self._ended or self._sender.totals()
+
+    def _closing(self) -> bool:
+        """Take no more events; False if that was so already."""
+        with self._spool.locks.writing:
+            first, self._closed = not self._closed, True
+            self._spool.closed = True
+            return first
+
+    def _finish(self, end: float) -> SpoolReport:
+        self._sender.stop(min(max(end - time.monotonic(), _GRACE), _LONGEST_JOIN))
+        with self._spool.locks.both():
+            report = self._sender.totals()
+            self._spool.close()
+            self._ended = report
+        self._service.close()
+        _open.discard(self)
+        if not report.done:
+            logger.warning("the audit writer is closed; what isn't delivered stays in the spool: %s", report)
+        return report
+
+    def _alarm(self, kind: AlarmKind, message: str, count: int) -> None:
+        if self._on_alarm is None:
+            return
+        try:
+            self._on_alarm(SpoolAlarm(kind, message, count))
+        # A broken observer must not stop what it observes.
+        except Exception as error:  # noqa: BLE001 - see above
+            logger.warning("on_alarm raised %s; the writer goes on", type(error).__name__)
+
+    def locks(self) -> Locks:
+        """What must be held while this process forks."""
+        return self._spool.locks
+
+    def forked(self) -> None:
+        """In a forked child: leave what the parent has, and have nothing yet."""
+        forks.leave(*self._spool.abandon())
+        self._stamp_lock = threading.Lock()
+        if not self._closed:
+            self._begin()
+
+
+def _members(event: Event) -> Mapping[str, Any]:
+    findings = limits.Findings()
+    members = limits.as_mapping(event, "event", findings)
+    findings.raise_first()
+    return cast("Mapping[str, Any]", members)
+
+
+def _one_of(name: str, value: object, *choices: str) -> None:
+    if value not in choices:
+        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {shown(value)}")
+
+
+@atexit.register
+def _close_all() -> None:
+    for writer in tuple(_open):
+        writer.close(_AT_EXIT_SECONDS)
