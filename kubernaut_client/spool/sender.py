@@ -218,7 +218,8 @@ class Sender:
                     return self._tuning.scan
                 if now < self.outage.until:
                     return min(self.outage.until - now, self._tuning.scan)
-            if len(self._active) >= self._tuning.in_flight:
+            # One more than can be sent is ready, so that nobody waits for it.
+            if len(self._active) > self._tuning.in_flight:
                 return self._tuning.scan
             job, wait = self._next(now)
             if job is None:
@@ -373,9 +374,7 @@ class Sender:
         batch.until = self._clock.monotonic() + longest
         batch.final = False
         batch.looks = 0
-        batch.sent = batch.file.sending(
-            batch.ranges, self._clock.time(), self._clock.boot(), batch.until, batch.baseline
-        )
+        batch.sent = batch.file.sending(batch.ranges, self._clock.time(), self._clock.boot, batch.until, batch.baseline)
         try:
             answer: int | KubernautError = self._service.store(content_of(rows))
         except KubernautError as error:
@@ -645,7 +644,7 @@ class Sender:
     def _load(self, file: SpoolFile) -> None:
         """What may have arrived of a file that was adopted, or of which something was saved."""
         place = self._places.setdefault(file, _Place())
-        now, boot = self._clock.monotonic(), self._clock.boot()
+        now, boot = self._clock.monotonic(), self._clock.boot
         longest = self._tuning.attempt + self._tuning.fence
         known = {batch.sent for batch in (*self._unsettled, *self._active) if batch.file is file}
         for each in file.sent():

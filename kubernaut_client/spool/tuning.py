@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from kubernaut_client.retry import RetryPolicy
@@ -25,6 +26,7 @@ class Clock:
         """Seconds on a clock that never jumps and that the processes of one boot share."""
         return time.monotonic()
 
+    @cached_property
     def boot(self) -> str:
         """Which boot `monotonic` belongs to; "" where that can't be told, and so can't be compared."""
         try:

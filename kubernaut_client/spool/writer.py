@@ -88,17 +88,34 @@ class AuditWriter:
         on_invalid: Literal["raise", "quarantine"] = "raise",
         on_alarm: Callable[[SpoolAlarm], object] | None = None,
     ) -> None:
-        self._set_up(client_or_url, spool, durability, spool_bytes, on_invalid, on_alarm, Tuning())
+        self._set_up(Tuning(), client_or_url, spool, durability, spool_bytes, on_invalid, on_alarm)
+
+    @classmethod
+    def _tuned(
+        cls,
+        tuning: Tuning,
+        client_or_url: DataStorageClient | AsyncDataStorageClient | str | None = None,
+        *,
+        spool: str | os.PathLike[str],
+        durability: Literal["process", "power"] = "process",
+        spool_bytes: int = 2**30,
+        on_invalid: Literal["raise", "quarantine"] = "raise",
+        on_alarm: Callable[[SpoolAlarm], object] | None = None,
+    ) -> Self:
+        """For tests: a writer in a time of its own."""
+        writer = cls.__new__(cls)
+        writer._set_up(tuning, client_or_url, spool, durability, spool_bytes, on_invalid, on_alarm)
+        return writer
 
     def _set_up(
         self,
+        tuning: Tuning,
         client_or_url: object,
         spool: str | os.PathLike[str],
         durability: str,
         spool_bytes: int,
         on_invalid: str,
         on_alarm: Callable[[SpoolAlarm], object] | None,
-        tuning: Tuning,
     ) -> None:
         if not isinstance(spool, str | os.PathLike) or not os.fspath(spool):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"spool must be the path of a directory, not {shown(spool)}")
