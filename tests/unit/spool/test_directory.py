@@ -1,0 +1,127 @@
+"""The spool directory: who may use it, whose its files are, and how much room there is."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from kubernaut_client import SpoolError
+from kubernaut_client.spool import directory as module
+from kubernaut_client.spool.directory import LOCK_SUFFIX, Directory, Ownership
+from kubernaut_client.spool.spoolfile import SUFFIX
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Directory:
+    found = Directory(tmp_path / "a" / "spool")
+    found.prepare()
+    return found
+
+
+def names(directory: Directory) -> set[str]:
+    return {path.suffix for path in directory.path.iterdir()}
+
+
+def test_it_is_made_for_its_owner_alone(directory: Directory) -> None:
+    assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
+    directory.prepare()  # again does nothing
+
+
+@pytest.mark.parametrize(
+    ("mode", "fine"), [(0o700, True), (0o755, True), (0o2770, True), (0o777, False), (0o1777, False), (0o770, False)]
+)
+def test_nobody_else_may_write_to_it(directory: Directory, mode: int, fine: bool) -> None:
+    """A volume of a pod has its group's bit and setgid (fsGroup): that is the pod's own group."""
+    os.chown(directory.path, -1, os.getegid())
+    directory.path.chmod(mode)
+    if fine:
+        directory.check()
+        return
+    with pytest.raises(SpoolError, match=rf"others can write to .*{mode:04o}.*chmod 700"):
+        directory.check()
+
+
+def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"")
+    with pytest.raises(SpoolError, match="is not a directory"):
+        Directory(tmp_path / "x").check()
+
+
+def test_what_does_not_exist_is_fine(tmp_path: Path) -> None:
+    Directory(tmp_path / "none").check()
+    assert list(Directory(tmp_path / "none").files()) == []
+
+
+def test_a_new_file_is_owned_and_nobody_elses_to_read(directory: Directory) -> None:
+    owned = directory.create()
+    for path in directory.path.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert Ownership.take(owned.path) is None
+    assert list(directory.adopt(set())) == []
+    owned.release()
+    (adopted,) = directory.adopt(set())
+    assert adopted.path == owned.path
+    adopted.release(delete=True)
+    assert names(directory) == set()
+
+
+def test_a_known_file_is_not_adopted(directory: Directory) -> None:
+    owned = directory.create()
+    owned.release()
+    assert list(directory.adopt({owned.path})) == []
+
+
+@pytest.mark.parametrize("suffix", [SUFFIX, LOCK_SUFFIX])
+def test_what_a_death_left_half_made_or_half_removed(directory: Directory, suffix: str) -> None:
+    (directory.path / f"0123456789ab{suffix}").write_bytes(b"")
+    found = list(directory.adopt(set()))
+    assert len(found) == (suffix == SUFFIX)
+    for each in found:
+        each.release(delete=True)
+    assert names(directory) == set()
+
+
+def test_a_lock_of_a_file_that_was_removed_meanwhile_is_worth_nothing(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between opening the lock and locking it, its owner removed both and ended."""
+    path = directory.path / f"0123456789ab{SUFFIX}"
+    lock = path.with_suffix(LOCK_SUFFIX)
+    real = module.fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        lock.unlink()
+        lock.write_bytes(b"")  # somebody else's by now
+        real(descriptor, how)
+
+    monkeypatch.setattr(module.fcntl, "flock", late)
+    assert Ownership.take(path) is None
+
+
+def test_the_inode_of_a_file_that_was_inherited_is_not_used_again(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = directory.create()
+    identity = (first.path.stat().st_dev, first.path.stat().st_ino)
+    monkeypatch.setattr(module, "inherited", {identity})
+    assert list(directory.adopt(set())) == [], "nor is it adopted"
+    first.release(delete=True)
+    again = [directory.create() for _ in range(3)]
+    assert identity not in {(each.path.stat().st_dev, each.path.stat().st_ino) for each in again}
+    for each in again:
+        each.release(delete=True)
+
+
+def test_the_room_that_is_left_alone(directory: Directory) -> None:
+    assert 0 < directory.wal_limit() * 2 == directory.reserve() <= 32 * 2**20
+    assert directory.free() > 0
+
+
+def test_the_files_of_others_are_counted(directory: Directory) -> None:
+    ours, theirs = directory.create(), directory.create()
+    theirs.path.write_bytes(b"x" * 1000)
+    Path(f"{theirs.path}-wal").write_bytes(b"x" * 24)
+    assert directory.others({ours.path}) == 1024
+    for each in (ours, theirs):
+        each.release(delete=True)
