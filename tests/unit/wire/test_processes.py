@@ -215,7 +215,6 @@ def test_second_run_with_the_same_client(serve: Serve) -> None:
     gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_many_runs_leave_nothing_open(serve: Serve) -> None:
     """A service that uses a loop for each job must not run out of file descriptors."""
     server = serve(keep_alive(echo))
