@@ -240,6 +240,25 @@ class Session(_Base):
         return httpx.Client(transport=transport, **_own_client_options())
 
 
+class _AsyncTransport(httpx.AsyncHTTPTransport):
+    """httpx's own, over our backend, and closed also where closing is cancelled.
+
+    httpcore up to 1.0.2 takes a lock before it closes anything, and cancelled there it leaves the connection open. A
+    connection whose TLS handshake is cancelled it forgets altogether (seen with 0.17 to 1.0.9).
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        inner = cast("Any", self)._pool
+        self._backend = inner._network_backend = AsyncBackend(inner._network_backend)
+
+    async def aclose(self) -> None:
+        try:
+            await super().aclose()
+        finally:
+            await self._backend.aclose()
+
+
 async def _closing(pool: AsyncPool[httpx.AsyncClient]) -> AsyncGenerator[None, None]:
     """Closes a pool when it is closed itself, which asyncio does with its generators before it closes a loop."""
     try:
@@ -354,11 +373,9 @@ class AsyncSession(_Base):
 
     def _make(self) -> httpx.AsyncClient:
         try:
-            transport = httpx.AsyncHTTPTransport(**self._transport_options())
+            transport = _AsyncTransport(**self._transport_options())
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             raise self._unusable(error) from None
-        inner = cast("Any", transport)._pool
-        inner._network_backend = AsyncBackend(inner._network_backend)
         return httpx.AsyncClient(transport=transport, **_own_client_options())
 
 

@@ -141,10 +141,11 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 
 
 class AsyncBackend(httpcore.AsyncNetworkBackend):
-    """As `Backend`, for asyncio."""
+    """As `Backend`, for asyncio. It has at most one connection open at a time, as has the pool that it is made for."""
 
     def __init__(self, backend: httpcore.AsyncNetworkBackend) -> None:
         self._backend = backend
+        self._opened: httpcore.AsyncNetworkStream | None = None
 
     async def connect_tcp(
         self,
@@ -155,4 +156,10 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         left = EXCHANGE.get().left(httpcore.ConnectTimeout)
-        return _AsyncStream(await self._backend.connect_tcp(host, port, left, local_address, socket_options))
+        self._opened = await self._backend.connect_tcp(host, port, left, local_address, socket_options)
+        return _AsyncStream(self._opened)
+
+    async def aclose(self) -> None:
+        """Close the connection, if it still is open: before anything is waited for, so that nothing cancels it."""
+        if self._opened is not None:
+            await self._opened.aclose()

@@ -10,6 +10,7 @@ Who may share a pool (one process, one event loop) is left to `http`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -128,5 +129,7 @@ class AsyncPool(_Base[AsyncClient]):
         await self._prune()
 
     async def _prune(self) -> None:
-        while (client := self._surplus()) is not None:
-            await client.aclose()
+        # Each is closed, also when the task is cancelled while it closes another.
+        async with contextlib.AsyncExitStack() as closing:
+            while (client := self._surplus()) is not None:
+                closing.push_async_callback(client.aclose)

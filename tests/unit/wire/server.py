@@ -135,6 +135,12 @@ class WireServer:
             if not self.changed.wait_for(lambda: self.accepted >= count, JOIN_SECONDS):
                 raise TimeoutError(f"{self.accepted} of {count} connections were made")
 
+    def wait_for_ends(self) -> None:
+        """Block until every connection has come to its end; a TimeoutError fails the test."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: not self._open, JOIN_SECONDS):
+                raise TimeoutError(f"{len(self._open)} of {self.accepted} connections are still open")
+
     def close(self) -> None:
         """End every connection and thread; a script that failed by itself fails the test."""
         self.stopping.set()
@@ -188,6 +194,7 @@ class WireServer:
             with self.changed:
                 self._open.discard(used)
                 self._open.discard(sock)
+                self.changed.notify_all()
             used.close()
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kubernaut_client import AsyncDataStorageClient, DataStorageClient, RetryPolicy
-from tests.unit.wire.conftest import Serve
+from tests.unit.wire.conftest import Certificates, Serve
 from tests.unit.wire.driver import IDENTITY, ONCE, STORED, Driver
 from tests.unit.wire.server import Connection, Received, WireServer, answer, keep_alive
 
@@ -215,7 +215,6 @@ def test_second_run_with_the_same_client(serve: Serve) -> None:
     gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_many_runs_leave_nothing_open(serve: Serve) -> None:
     """A service that uses a loop for each job must not run out of file descriptors."""
     server = serve(keep_alive(echo))
@@ -342,6 +341,7 @@ def test_cancelled_one_by_one_at_any_moment(serve: Serve) -> None:
             names = [f"later-{number}" for number in range(120)]
             rows = await asyncio.gather(*(client.workflows.versions(name) for name in names))
             assert [found[0].workflow_name for found in rows] == names
+        await asyncio.to_thread(server.wait_for_ends)
 
     asyncio.run(main())
 
@@ -369,6 +369,71 @@ def test_crowds_cancelled_at_any_moment(serve: Serve) -> None:
             assert cancelled > 10  # how many depends on how fast the machine is
             rows = await asyncio.gather(*(client.workflows.versions(f"later-{number}") for number in range(120)))
             assert len(rows) == 120
+        await asyncio.to_thread(server.wait_for_ends)
+
+    asyncio.run(main())
+
+
+def test_cancelled_again_at_every_turn(serve: Serve) -> None:
+    """As a cancel scope of anyio's does until a task has ended; the connection is closed all the same."""
+    arrived = threading.Event()
+
+    def silent(connection: Connection) -> None:
+        while connection.request() is not None:
+            arrived.set()
+
+    server = serve(silent)
+
+    async def main() -> None:
+        async with AsyncDataStorageClient(server.url, timeout=20, retry=ONCE) as client:
+            task = asyncio.create_task(client.workflows.versions("x"))
+            assert await asyncio.to_thread(arrived.wait, 20)
+            while not task.done():
+                task.cancel()
+                await asyncio.sleep(0)
+            assert task.cancelled()
+            await asyncio.to_thread(server.wait_for_ends)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", range(1, 13))
+def test_closing_cancelled_at_any_moment(turns: int, serve: Serve) -> None:
+    """Once it has begun, a close ends all connections, at whichever turn of the loop it is cancelled."""
+    server = serve(keep_alive(echo))
+
+    async def main() -> None:
+        client = AsyncDataStorageClient(server.url, timeout=20, retry=ONCE)
+        await asyncio.gather(*(client.workflows.versions(f"x{number}") for number in range(5)))
+        assert server.accepted == 5
+        task = asyncio.create_task(client.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(server.wait_for_ends)
+
+    asyncio.run(main())
+
+
+def test_cancelled_in_the_middle_of_a_tls_handshake(serve: Serve, certificates: Certificates) -> None:
+    begun = threading.Event()
+
+    def silent(connection: Connection) -> None:
+        while connection.sock.recv(65536):
+            begun.set()
+
+    server = serve(silent)
+    url = server.url.replace("http:", "https:")
+
+    async def main() -> None:
+        async with AsyncDataStorageClient(url, timeout=20, retry=ONCE, tls=certificates.trusting()) as client:
+            task = asyncio.create_task(client.workflows.versions("x"))
+            assert await asyncio.to_thread(begun.wait, 20)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await asyncio.to_thread(server.wait_for_ends)
 
     asyncio.run(main())
 
