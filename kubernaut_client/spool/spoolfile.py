@@ -341,7 +341,7 @@ class SpoolFile:
         """Give the disk back what isn't needed. Holds up an `emit` for a moment, and only if there is something."""
         with self.locks.reading:
             (free,) = self._read.execute("PRAGMA freelist_count").fetchone()
-        while free > _FREE_PAGES or (free and not self.count):
+        while free > (_FREE_PAGES if self.count else 0):
             with self.locks.writing:
                 self._write.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
             free -= _VACUUM_PAGES

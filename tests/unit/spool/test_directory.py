@@ -1,5 +1,6 @@
 """The spool directory: who may use it, whose its files are, and how much room there is."""
 
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -88,14 +89,14 @@ def test_a_lock_of_a_file_that_was_removed_meanwhile_is_worth_nothing(
     """Between opening the lock and locking it, its owner removed both and ended."""
     path = directory.path / f"0123456789ab{SUFFIX}"
     lock = path.with_suffix(LOCK_SUFFIX)
-    real = module.fcntl.flock
+    real = fcntl.flock
 
     def late(descriptor: int, how: int) -> None:
         lock.unlink()
         lock.write_bytes(b"")  # somebody else's by now
         real(descriptor, how)
 
-    monkeypatch.setattr(module.fcntl, "flock", late)
+    monkeypatch.setattr(fcntl, "flock", late)
     assert Ownership.take(path) is None
 
 
