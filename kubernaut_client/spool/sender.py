@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -477,6 +478,7 @@ class Sender:
         self._well(now)
         if sent is not None:
             self._record(batch.file, lambda: batch.file.stored(sent, ranges))
+            batch.file.keep_log_below(self._spool.directory.wal_limit())
 
     def _absent(self, batch: Batch, rows: Sequence[Row]) -> None:
         """A batch didn't arrive, and won't any more: it may be sent again."""
@@ -710,6 +712,10 @@ class Sender:
             if file in self._spool.files:
                 self._corrupt(file)
             return 0.0
+        for each in tuple(self._spool.files):
+            # What was written since the last checkpoint takes several times as much as what is in it.
+            with suppress(sqlite3.Error), self._spool.locks.writing:
+                each.cut_log()
         path = file.path if file is not None else self._spool.directory.path
         text = str(explained(error, path))
         if self.last_error != text:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -24,6 +25,7 @@ from .tuning import Tuning
 T = TypeVar("T")
 
 _SALVAGED_AT_ONCE = 500
+_PATIENCE = 0.5
 
 
 class Spool:
@@ -88,7 +90,7 @@ class Spool:
                         f"{path}: the spool is full: it holds {self.bytes} bytes of the {self._limit} that spool_bytes "
                         "allows; is the service away? `python -m kubernaut_client.spool status` tells"
                     )
-                if self.directory.free() < self._reserve:
+                if self.directory.free() < self._reserve and not self._shrunk(file):
                     raise SpoolError(
                         f"{path}: the disk is full; make room, then emit again (the last {self._reserve} bytes are "
                         "left alone, for delivering what is in the spool)"
@@ -106,6 +108,14 @@ class Spool:
                 raise explained(error, path) from error
             except OSError as error:
                 raise explained(error, path) from error
+
+    def _shrunk(self, file: SpoolFile) -> bool:
+        """Whether there is room after cutting the log, which takes several times as much as the events in it."""
+        end = time.monotonic() + _PATIENCE
+        # It can't be cut while the sender is at it, or somebody reads.
+        while not file.cut_log() and time.monotonic() < end:
+            time.sleep(_PATIENCE / 100)
+        return self.directory.free() >= self._reserve
 
     def _begin(self) -> SpoolFile:
         self.directory.prepare()
@@ -191,7 +201,7 @@ class Spool:
     def clear_lost(self) -> list[SpoolFile]:
         """Close the files that others have."""
         with self.locks.both():
-            lost = [file for file in self.lost if file in self._owned]
+            lost = [file for file in dict.fromkeys(self.lost) if file in self._owned]
             self.lost.clear()
             for file in lost:
                 self._let_go(file, delete=False)

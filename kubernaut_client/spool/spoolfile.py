@@ -345,8 +345,12 @@ class SpoolFile:
             with self.locks.writing:
                 self._write.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
             free -= _VACUUM_PAGES
+        self.keep_log_below(wal_limit)
+
+    def keep_log_below(self, limit: int) -> None:
+        """Cut the log if it is longer, in bytes."""
         with suppress(FileNotFoundError):
-            if os.stat(f"{self.path}-wal").st_size > wal_limit:
+            if os.stat(f"{self.path}-wal").st_size > limit:
                 self.checkpoint()
 
     def checkpoint(self) -> None:
@@ -355,11 +359,16 @@ class SpoolFile:
             # Nearly all of the work, while events are still appended; then the rest, for which they wait.
             self._read.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             with self.locks.writing:
-                self._read.execute("PRAGMA busy_timeout = 0")
-                try:
-                    self._read.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                finally:
-                    self._read.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+                self.cut_log()
+
+    def cut_log(self) -> bool:
+        """All of `checkpoint` while events wait; call it with `locks.writing`. False if somebody is in the way."""
+        self._write.execute("PRAGMA busy_timeout = 0")
+        try:
+            (busy, _, _) = self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+        finally:
+            self._write.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
 
     def empty(self) -> bool:
         """Whether nothing is in it that anybody could want."""
