@@ -36,7 +36,7 @@ def test_the_example_has_ten_lines(example: str) -> None:
     assert len([line for line in example.splitlines() if line]) <= 10
 
 
-@pytest.mark.parametrize("name", re.findall(r"`(?:kubernaut_client\.)?([A-Z]\w+)`", README))
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(?:kubernaut_client\.)?([A-Z]\w+)`", README))))
 def test_names_of_the_table_exist(name: str) -> None:
     assert name == "Emulator" or name in kubernaut_client.__all__
 
