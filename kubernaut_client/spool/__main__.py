@@ -20,6 +20,7 @@ from typing import Any, NoReturn, cast
 
 from . import inspection
 from .inspection import Entry, FileStatus
+from .report import numbered
 from .spoolfile import SUFFIX
 
 SCHEMA_VERSION = 1
@@ -32,6 +33,7 @@ examples:
   python -m kubernaut_client.spool list /var/spool/kubernaut/audit --quarantined
   python -m kubernaut_client.spool show /var/spool/kubernaut/audit 5f0c1e2a9b3d:17
   python -m kubernaut_client.spool retry /var/spool/kubernaut/audit 5f0c1e2a9b3d:17
+  python -m kubernaut_client.spool discard /var/spool/kubernaut/audit 5f0c1e2a9b3d:17
   python -m kubernaut_client.spool export /var/spool/kubernaut/audit > events.jsonl
 
 exit codes: 0 done, 1 something is left or failed, 2 usage
@@ -83,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("event", metavar="FILE:ID", help="as `list` names it")
     retry = command("retry", _retry, "let events that are set apart be sent again, by their owner or by `drain`")
     retry.add_argument("events", metavar="FILE:ID", nargs="*", help="as `list` names them; all without any")
+    discard = command("discard", _discard, "delete events that are set apart; export them first")
+    discard.add_argument("events", metavar="FILE:ID", nargs="+", help="as `list` names them")
     command("export", _export, "all events that are kept, as JSON lines on standard output")
     return parser
 
@@ -114,7 +118,7 @@ def _drain(directory: Path, options: argparse.Namespace) -> int:
         with AuditWriter(options.url, spool=directory, on_alarm=lambda alarm: _say(alarm.message)) as writer:
             report = writer.flush(options.timeout)
     except KubernautError as error:
-        _refuse(str(error))
+        _refuse(f"{error}" if options.url else f"{error} (--url)")
     print(report)
     left = inspection.files(directory)
     total = _total(left)
@@ -152,29 +156,40 @@ def _show(directory: Path, options: argparse.Namespace) -> int:
 
 
 def _retry(directory: Path, options: argparse.Namespace) -> int:
-    wanted = [_named(each) for each in options.events]
-    names = {file for file, _ in wanted} or {each.name for each in inspection.files(directory)}
-    released = 0
-    for name in sorted(names):
-        path = directory / name
-        if not path.exists():
+    # What the service could never take would only come back.
+    released = _changed(directory, options.events, "UPDATE quarantine SET again = 0 WHERE kind != 'invalid'")
+    print(f"{numbered(released)} will be sent again")
+    missing = len(options.events) - released
+    if missing > 0:
+        _say(f"{missing} of them can't: not set apart, or could never be stored")
+    return 1 if missing > 0 else 0
+
+
+def _discard(directory: Path, options: argparse.Namespace) -> int:
+    gone = _changed(directory, options.events, "DELETE FROM quarantine WHERE TRUE")
+    print(f"{numbered(gone)} deleted")
+    missing = len(options.events) - gone
+    if missing > 0:
+        _say(f"{missing} of them aren't set apart: what isn't is never deleted")
+    return 1 if missing > 0 else 0
+
+
+def _changed(directory: Path, events: Sequence[str], statement: str) -> int:
+    """For how many of these events, or of all if none are named, something was changed in the quarantine."""
+    wanted = [_named(each) for each in events]
+    changed = 0
+    for name in sorted({file for file, _ in wanted} or {each.name for each in inspection.files(directory)}):
+        if not (directory / name).exists() or not name.endswith(SUFFIX):
             continue
-        identities = [identity for file, identity in wanted if file == name]
-        # What the service could never take would only come back.
-        statement = "UPDATE quarantine SET again = 0 WHERE kind != 'invalid'"
         try:
-            with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
+            with closing(sqlite3.connect(directory / name, timeout=10, isolation_level=None)) as connection:
                 if not wanted:
-                    released += connection.execute(statement).rowcount
-                for identity in identities:
-                    released += connection.execute(f"{statement} AND id = ?", (identity,)).rowcount
+                    changed += connection.execute(statement).rowcount
+                for identity in [identity for file, identity in wanted if file == name]:
+                    changed += connection.execute(f"{statement} AND id = ?", (identity,)).rowcount
         except sqlite3.Error as error:
             _say(f"{name}: {error}")
-    print(f"{released} events will be sent again")
-    if wanted and released < len(wanted):
-        _say(f"{len(wanted) - released} of them aren't set apart, or could never be sent")
-        return 1
-    return 0
+    return changed
 
 
 def _export(directory: Path, options: argparse.Namespace) -> int:

@@ -79,6 +79,9 @@ class Batch:
     """The same for all that was once one batch."""
     refusals: int = 0
     """How often it was too large, alone."""
+    unsent: int = 0
+    """Attempts in a row that didn't reach the service, or that something before it refused."""
+    unsent_since: float = 0.0
     newest_first: bool = False
     """Its events are sent in this order, so that the first that is too old shows which are."""
 
@@ -126,27 +129,29 @@ class Twins:
 
     def __init__(self) -> None:
         self._seen: dict[str, list[tuple[object, Row]]] = {}
+        self._times: dict[object, set[str]] = {}
 
     def add(self, row: Row, holder: object) -> bool:
         """Note that an event goes with `holder`; False, and nothing is noted, if one like it is on its way already."""
         if row.own:
             return True
-        others = self._seen.setdefault(row.time, [])
+        others = self._seen.get(row.time)
         if others:
             key = _key(row)
             if any(_key(other) == key for _, other in others):
                 return False
-        others.append((holder, row))
+        self._seen.setdefault(row.time, []).append((holder, row))
+        self._times.setdefault(holder, set()).add(row.time)
         return True
 
-    def forget(self, rows: Iterable[Row], holder: object) -> None:
+    def forget(self, holder: object) -> None:
         """The events of `holder` are on their way no more."""
-        for time in {row.time for row in rows if not row.own}:
-            left = [pair for pair in self._seen.get(time, []) if pair[0] is not holder]
+        for time in self._times.pop(holder, ()):
+            left = [pair for pair in self._seen[time] if pair[0] is not holder]
             if left:
                 self._seen[time] = left
             else:
-                self._seen.pop(time, None)
+                del self._seen[time]
 
 
 def _key(row: Row) -> str:

@@ -15,11 +15,13 @@ from pathlib import Path
 from uuid import uuid4
 
 from kubernaut_client.errors import SpoolError
+from kubernaut_client.problems import shown
 
 from .spoolfile import SIDE_FILES, SUFFIX, remove
 
 LOCK_SUFFIX = ".lock"
 CORRUPT_SUFFIX = ".corrupt"
+SALVAGE_SUFFIX = ".salvage"
 _WAL_LIMIT = 16 * 2**20
 _FS_GROUP = stat.S_IWGRP | stat.S_ISGID
 
@@ -61,6 +63,15 @@ class Ownership:
             self.path.with_suffix(LOCK_SUFFIX).unlink(missing_ok=True)
         os.close(self._descriptor)
 
+    def is_there(self) -> bool:
+        """Whether its lock is still in the directory, and so the file most likely, too."""
+        try:
+            there = os.stat(self.path.with_suffix(LOCK_SUFFIX))
+        except OSError:
+            return False
+        ours = os.fstat(self._descriptor)
+        return self.path.exists() and (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino)
+
     # In a forked child that is all: the parent goes on holding it.
     abandon = release
 
@@ -82,6 +93,9 @@ class Directory:
             found = self.path.stat()
         except FileNotFoundError:
             return
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            raise SpoolError(f"spool: {shown(str(self.path))} can't be used: {reason}") from error
         if not stat.S_ISDIR(found.st_mode):
             raise SpoolError(f"spool: {self.path} is not a directory")
         if found.st_uid not in (os.geteuid(), 0):
@@ -130,7 +144,7 @@ class Directory:
     def adopt(self, known: set[Path]) -> Iterator[Ownership]:
         """Own every file that nobody owns, but those that are known."""
         locks = {path.with_suffix(SUFFIX) for path in self.path.glob(f"*{LOCK_SUFFIX}")}
-        for path in sorted({*self.files(), *locks} - known):
+        for path in sorted({*self.files(), *locks} - known, key=_age):
             if _identity(path) in inherited:
                 continue
             try:
@@ -139,19 +153,22 @@ class Directory:
                 continue
             if owned is None:
                 continue
+            salvaged = path.with_suffix(SALVAGE_SUFFIX)
+            if not path.exists() and salvaged.exists():
+                # The corrupt file was set aside, and then its process died.
+                os.rename(salvaged, path)
             if path.exists():
                 yield owned
             else:  # its owner died before it was made, or while it was removed
                 owned.release(delete=True)
 
     def others(self, ours: set[Path]) -> int:
-        """Bytes of the files that somebody else owns."""
+        """Bytes of the files that somebody else owns, without SQLite's own beside them."""
         total = 0
         for path in self.files():
             if path not in ours:
-                for suffix in SIDE_FILES:
-                    with suppress(OSError):
-                        total += os.stat(f"{path}{suffix}").st_size
+                with suppress(OSError):
+                    total += os.stat(path).st_size
         return total
 
     def reserve(self) -> int:
@@ -167,6 +184,13 @@ class Directory:
     def wal_limit(self) -> int:
         """How long the log of a spool file gets before it is cut."""
         return self.reserve() // 2
+
+
+def _age(path: Path) -> tuple[float, Path]:
+    try:
+        return path.stat().st_mtime, path
+    except OSError:
+        return 0.0, path
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -12,34 +12,24 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
 
 from . import directory
 from .spoolfile import Locks
 
-
-class Forkable(Protocol):
-    """A writer, as seen from here."""
-
-    def locks(self) -> Locks:
-        """What must be held while the process forks."""
-        ...
-
-    def forked(self) -> None:
-        """Called in the child."""
-        ...
-
-
-_known: weakref.WeakSet[Forkable] = weakref.WeakSet()
+_known: list[tuple[weakref.WeakMethod[Callable[[], Locks]], weakref.WeakMethod[Callable[[], None]]]] = []
 _forking = threading.RLock()
 _held: list[Locks] = []
 
 
-def register(writer: Forkable) -> None:
-    """From now on it is taken care of."""
-    _known.add(writer)
+def register(locks: Callable[[], Locks], forked: Callable[[], None]) -> None:
+    """Take care of a writer for as long as there is one; both are methods of it.
+
+    `locks` gives what must be held while the process forks, `forked` is called in the child.
+    """
+    _known[:] = [pair for pair in _known if pair[0]() is not None]
+    _known.append((weakref.WeakMethod(locks), weakref.WeakMethod(forked)))
 
 
 def leave(connections: Iterable[sqlite3.Connection], paths: Iterable[Path]) -> None:
@@ -55,8 +45,11 @@ def leave(connections: Iterable[sqlite3.Connection], paths: Iterable[Path]) -> N
 
 def _before() -> None:
     _forking.acquire()
-    for writer in tuple(_known):
-        locks = writer.locks()
+    for method, _ in tuple(_known):
+        get = method()
+        if get is None:
+            continue
+        locks = get()
         locks.reading.acquire()
         locks.writing.acquire()
         _held.append(locks)
@@ -74,8 +67,10 @@ def _after_in_child() -> None:
     # The lock is this thread's, which is the only one that is left.
     _held.clear()
     _forking.release()
-    for writer in tuple(_known):
-        writer.forked()
+    for _, method in tuple(_known):
+        forked = method()
+        if forked is not None:
+            forked()
 
 
 os.register_at_fork(before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child)

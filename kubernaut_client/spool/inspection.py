@@ -140,6 +140,8 @@ def is_owned(path: Path) -> bool:
 def opened(path: Path) -> Generator[sqlite3.Connection]:
     """A spool file for reading; where SQLite can't make its files beside it, a copy."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
+    if not is_owned(path) and not _size(Path(f"{path}-wal")):
+        uri += "&immutable=1"  # else SQLite makes its files beside it, and leaves them there
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
         try:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()

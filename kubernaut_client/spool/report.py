@@ -9,6 +9,11 @@ from typing import Literal
 AlarmKind = Literal["away", "back", "quarantined", "expiring", "unreadable", "disk", "too_large", "unstorable"]
 
 
+def numbered(count: int) -> str:
+    """A number of events in words."""
+    return "1 event" if count == 1 else f"{count} events"
+
+
 @dataclass(frozen=True, slots=True)
 class SpoolReport:
     """What became of events, as counts. A writer counts all that it delivered, adopted files included."""

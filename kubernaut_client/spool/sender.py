@@ -1,73 +1,54 @@
-"""Delivering what is in the spool: which batch goes next, what is asked about it, and what follows from the answers.
+"""Delivering what is in the spool: what is done next, and what follows from what came of it.
 
-One thread decides, all alone, so nothing here is shared; a few others make the requests. What an answer means is in
-`verdict`, how events are put together in `batch`, when nothing is sent at all in `outage`.
+One thread decides, all alone, so nothing here is shared but what `totals` tells; a few others make the requests
+(`attempt`). What an answer means is in `verdict`, what goes into a batch in `sealing`, when nothing is sent in
+`outage`.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 from kubernaut_client import limits
 from kubernaut_client.batches import Blame, Refusal
-from kubernaut_client.errors import APIError, KubernautError, TransportError
+from kubernaut_client.errors import APIError, KubernautError
 
-from .batch import Batch, Row, Twins, content_of, witnesses
-from .outage import Outage, logger
-from .report import AlarmKind, SpoolReport
+from .attempt import Attempts, Result
+from .batch import Batch, Row
+from .outage import Outage
+from .report import AlarmKind, SpoolReport, numbered
+from .sealing import Sealing
 from .service import Service
 from .spool import Spool
 from .spoolfile import SpoolFile, TakenError, explained, is_corrupt
 from .tuning import Tuning
-from .verdict import Judged, Verdict, arrived, in_future, judge, too_old
+from .verdict import Judged, Verdict, in_future, too_old
+
+logger = logging.getLogger("kubernaut_client.spool")
+
+T = TypeVar("T")
 
 Alarm = Callable[[AlarmKind, str, int], None]
+Job = Callable[[], Result]
 
 _DISK_PAUSE = 1.0
-_ALARM_CHECK = 60.0
-_SKIPPED_LIMIT = 1000
-"""Events of a file that wait for a twin; with more, what comes after them waits too."""
+_CHECK = 60.0
+_TOLD_AGAIN = 3600.0
 _LONGEST_WAIT = 3600.0
-
-
-@dataclass(slots=True)
-class _Place:
-    """How far a file has been put into batches."""
-
-    sealed: int = 0
-    """The highest id that was looked at."""
-    skipped: list[int] = field(default_factory=list[int])
-    """Those before it that wait, as one like them is on its way."""
-    taken: set[int] = field(default_factory=set[int])
-    """Those behind it that belong to batches already."""
-    not_before: float = 0.0
-    """When it is looked at again, after nothing of it could be sent."""
-
-
-@dataclass(slots=True)
-class _Result:
-    """What came of a job: an attempt, a look, or both, in this order."""
-
-    batch: Batch
-    rows: Sequence[Row]
-    judged: Judged | None = None
-    healthy: bool | None = None
-    """What the service's health was after it said that it failed."""
-    seen: bool | None = None
-    """Whether the batch is there; None if that couldn't be asked."""
-    looked: float = 0.0
-    """When it was asked for."""
-    trouble: KubernautError | None = None
-    """Why it couldn't."""
-    fault: Exception | None = None
-    """What stopped the job itself."""
+_RELEASED_AT_ONCE = 4
+"""Events of the quarantine that are tried again at a time."""
+_FRESH = 4
+"""Batches that may be begun however many can't be stored."""
+_TOO_LARGE_TOLD = 3
+"""Events in a row that are too large alone; then it is hardly the events."""
 
 
 class Sender:
@@ -77,7 +58,7 @@ class Sender:
         self.urgent = 0
         """How many wait for all to be delivered; then no batch waits for more events."""
         self.scanned = False
-        """Whether the directory was looked at for files without an owner."""
+        """Whether the directory was looked at for files without an owner, since the last file was set aside."""
         self.last_error: str | None = None
         self.last_success: datetime | None = None
         self.outage = Outage(tuning, alarm)
@@ -88,66 +69,74 @@ class Sender:
         self._tuning = tuning
         self._clock = tuning.clock
         self._alarm = alarm
+        self._attempts = Attempts(service, tuning)
+        self._sealing = Sealing(tuning)
         self._totals = {Verdict.STORED: 0, Verdict.QUEUED: 0}
         self._quarantined = 0
-        self._bell = threading.Event()
-        self._jobs: SimpleQueue[Callable[[], _Result] | None] = SimpleQueue()
-        self._results: SimpleQueue[_Result] = SimpleQueue()
+        self._bell: SimpleQueue[None] = SimpleQueue()  # not an event: a signal handler may ring in the middle of a ring
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._results: SimpleQueue[Result] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._stopping = self._given_up = False
         self._active: set[Batch] = set()
         self._unsettled: list[Batch] = []
         self._held: list[Batch] = []
         """Known not to have arrived; sent again when their time comes."""
-        self._unrecorded: list[Callable[[], None]] = []
+        self._unrecorded: list[tuple[SpoolFile, Callable[[], None]]] = []
         """What the disk didn't take yet."""
         self._disk_until = 0.0
-        self._places: dict[SpoolFile, _Place] = {}
-        self._twins = Twins()
-        self._most_events = tuning.batch_events
-        self._most_bytes = tuning.batch_bytes
         self._examined: object = None
         """The family that is taken apart although nothing shows that the service can store anything."""
+        self._stored = 0.0
+        """When something was stored last."""
         self._stored_in: dict[str, float] = {}
-        """Month → when an event of it was stored last."""
+        """The same for each month."""
         self._told: set[str] = set()
         """Months of which it was told that their events can't be stored."""
+        self._too_large_in_row = 0
         self._next_scan = 0.0
-        self._next_alarm = 0.0
+        self._next_check = self._next_expiring = 0.0
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        names = ["decides", *(f"sends {number}" for number in range(1, self._tuning.in_flight + 1))]
+    def start(self) -> bool:
+        """Begin, or go on beginning: False if a thread can't be had now, as at the end of an interpreter."""
         targets = [self._run, *(self._work for _ in range(self._tuning.in_flight))]
-        self._threads = [
-            threading.Thread(target=target, name=f"kubernaut_client.spool {name}", daemon=True)
-            for name, target in zip(names, targets, strict=True)
-        ]
-        for thread in self._threads:
-            thread.start()
+        for number, target in enumerate(targets[len(self._threads) :], len(self._threads)):
+            name = f"kubernaut_client.spool {f'sends {number}' if number else 'decides'}"
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self.last_error = str(error)
+                return False
+            self._threads.append(thread)
+        return True
 
     def wake(self) -> None:
-        if not self._bell.is_set():
-            self._bell.set()
+        self._bell.put(None)
+
+    def decides(self) -> bool:
+        """Whether the calling thread is the one that decides, which must not wait for itself."""
+        return bool(self._threads) and threading.current_thread() is self._threads[0]
 
     def stop(self, timeout: float) -> None:
         """Begin nothing more, and wait so long for what is in progress; its result is lost if that takes longer."""
         self._stopping = True
-        self._bell.set()
-        if self._threads:
+        self.wake()
+        if self._threads and not self.decides():
             self._threads[0].join(timeout)
-            self._given_up = True
-            self._bell.set()
+        self._given_up = True
+        self.wake()
         for _ in self._threads[1:]:
             self._jobs.put(None)
+
+    # ---- what it knows ---------------------------------------------------------------------------------------------
 
     def count_quarantined(self) -> None:
         """One more was set apart, by somebody else."""
         with self.progress:
             self._quarantined += 1
-
-    # ---- what it knows ---------------------------------------------------------------------------------------------
 
     def totals(self) -> SpoolReport:
         with self.progress:
@@ -160,37 +149,46 @@ class Sender:
                 waiting=max(self._spool.count - unsettled, 0),
             )
 
-    # ---- the thread that decides -----------------------------------------------------------------------------------
+    # ---- the threads -----------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            while (job := self._jobs.get()) is not None:
+                self._results.put(job())
+                self.wake()
+        finally:
+            self._service.leave()
 
     def _run(self) -> None:
         while True:
             try:
                 self._collect()
+                if self._given_up:
+                    return
                 if self._stopping:
                     # What is in progress may still come to an end, and should be noted.
-                    if not self._active or self._given_up:
+                    if not self._active and not self._unrecorded:
                         return
                     pause = _DISK_PAUSE
                 else:
                     self._keep_up()
                     pause = self._dispatch()
-            except sqlite3.Error as error:
+            # Whatever it is, events go on being kept, and are delivered once it has passed.
+            except Exception as error:
                 if self._given_up:  # the files are closed by now
                     return
-                pause = self._disk_failed(error)
-            # Whatever it is, events go on being kept, and are delivered once it has passed.
-            except Exception as error:  # noqa: BLE001 - see above
                 logger.exception("delivering audit events failed; they are kept, and it is tried again")
                 self.last_error = type(error).__name__
                 pause = _DISK_PAUSE
-            if pause > 0:
-                self._bell.wait(pause)
-            self._bell.clear()
+            with suppress(Empty):
+                self._bell.get(timeout=max(pause, 0.001))
+                while True:
+                    self._bell.get_nowait()
 
     def _collect(self) -> None:
-        for record in self._unrecorded[:]:
-            record()
-            self._unrecorded.remove(record)
+        again, self._unrecorded = self._unrecorded, []
+        for file, write in again:
+            self._record(file, write)
         while True:
             try:
                 result = self._results.get_nowait()
@@ -208,6 +206,8 @@ class Sender:
                 with self.progress:
                     self.progress.notify_all()
 
+    # ---- what is done next -----------------------------------------------------------------------------------------
+
     def _dispatch(self) -> float:
         """Begin what can be begun; for how long there is nothing else to do."""
         while True:
@@ -224,37 +224,53 @@ class Sender:
                 return self._tuning.scan
             job, wait = self._next(now)
             if job is None:
-                return max(wait, 0.001)
+                return wait
             self._jobs.put(job)
 
-    def _next(self, now: float) -> tuple[Callable[[], _Result] | None, float]:
+    def _next(self, now: float) -> tuple[Job | None, float]:
         """What is most due, or for how long nothing is."""
-        waiting = sorted((*self._unsettled, *self._held), key=lambda batch: batch.not_before)
-        for batch in waiting:
+        due = sorted((*self._unsettled, *self._held), key=lambda batch: batch.not_before)
+        # While nothing gets through, fresh events are tried before a batch that failed a moment ago, which may be to
+        # blame.
+        if self.outage.since is not None and len(self._held) < self._tuning.in_flight:
+            due = [batch for batch in due if batch.sent is not None or not batch.unsent]
+        for batch in due:
             if batch.not_before > now:
                 break
-            job = self._again(batch, now)
+            job = self._of_file(batch.file, self._again, batch, now)
             if job is not None:
                 return job, 0
         wait = self._tuning.scan
-        if self._open() < self._tuning.open_batches:
+        if self._room():
             for file in (*self._spool.files[1:], *self._spool.files[:1]):
-                ready = self._ready_in(file, now)
-                if ready > 0:
-                    wait = min(wait, ready)
-                elif job := self._seal(file):
-                    return job, 0
-        due = [batch.not_before - now for batch in waiting if batch.not_before > now]
-        return None, min([wait, *due])
+                fresh = self._of_file(file, self._fresh, file, now)
+                if callable(fresh):
+                    return fresh, 0
+                wait = wait if fresh is None else min(wait, fresh)
+        for batch in self._held:
+            if batch.not_before <= now and (job := self._of_file(batch.file, self._again, batch, now)):
+                return job, 0
+        return None, min([wait, *(max(batch.not_before - now, 0.001) for batch in (*self._unsettled, *self._held))])
 
-    def _open(self) -> int:
-        return len(self._active) + len(self._unsettled) + sum(batch.failures > 0 for batch in self._held)
+    def _room(self) -> bool:
+        """Whether another batch may be begun."""
+        failing = sum(batch.failures > 0 for batch in self._held)
+        failing = min(failing, self._tuning.open_batches - _FRESH)
+        return len(self._active) + len(self._unsettled) + failing < self._tuning.open_batches
 
-    def _again(self, batch: Batch, now: float) -> Callable[[], _Result] | None:
+    def _of_file(self, file: SpoolFile, ask: Callable[..., T], *arguments: Any) -> T | None:
+        """What is asked of a file; None if the disk fails, which is a matter of this file alone."""
+        try:
+            return ask(*arguments)
+        except sqlite3.Error as error:
+            if file in self._spool.files:
+                self._disk_failed(error, file)
+            return None
+
+    def _again(self, batch: Batch, now: float) -> Job | None:
         """Another look at what may have arrived, or another attempt at what has not."""
         rows = batch.file.rows(batch.ids)
-        if len(rows) < len(batch):  # some were set apart, or are gone with their file
-            batch.ids = [row.id for row in rows]
+        batch.ids = [row.id for row in rows]  # some may have been set apart
         if not rows:
             self._forget(batch)
             return None
@@ -262,8 +278,8 @@ class Sender:
             with self.progress:
                 self._unsettled.remove(batch)
                 self._active.add(batch)
-            return lambda: self._look(_Result(batch, rows))
-        if not self._claim(batch, rows):
+            return lambda: self._attempts.look(batch, rows)
+        if not self._sealing.claim(batch, rows):
             batch.not_before = now + self._tuning.linger
             return None
         if batch.newest_first:
@@ -271,150 +287,35 @@ class Sender:
         with self.progress:
             self._held.remove(batch)
             self._active.add(batch)
-        return lambda: self._send(batch, rows)
+        return lambda: self._attempts.send(batch, rows)
 
-    def _claim(self, batch: Batch, rows: Sequence[Row]) -> bool:
-        """Whether no event like one of these is on its way; then these are."""
-        for number, row in enumerate(rows):
-            if not self._twins.add(row, batch):
-                self._twins.forget(rows[:number], batch)
-                return False
-        return True
-
-    def _ready_in(self, file: SpoolFile, now: float) -> float:
-        """In how many seconds a batch of a file is to be made; 0 for now, and `scan` where there is nothing."""
-        place = self._places.setdefault(file, _Place())
-        fresh = file.last - place.sealed
-        if fresh <= 0 and not place.skipped:
-            return self._tuning.scan
-        if now < place.not_before:
-            return place.not_before - now
-        if fresh >= self._most_events or place.skipped or self.urgent or file is not self._spool.current:
-            return 0
-        since = file.unsealed_since
-        return 0 if since is None else max(since + self._tuning.linger - now, 0)
-
-    def _seal(self, file: SpoolFile) -> Callable[[], _Result] | None:
-        """Put the next events of a file together and send them; None if there are none that could be."""
-        place = self._places[file]
-        # Before reading, or an event that comes in between would be passed over.
-        last = file.last
-        rows = file.rows(place.skipped[: self._most_events]) if place.skipped else []
-        behind = place.sealed
-        if len(place.skipped) < _SKIPPED_LIMIT:
-            fresh = file.after(place.sealed, self._most_events)
-            behind = fresh[-1].id if len(fresh) == self._most_events else last
-            rows += fresh
-        batch = Batch(file, [], "")
-        kept: list[Row] = []
-        size = 2
-        for row in rows:
-            if row.id in place.taken:
-                place.taken.discard(row.id)
-                place.sealed = max(place.sealed, row.id)
-                continue
-            full = len(kept) >= self._most_events or (kept and size + len(row.body) + 1 > self._most_bytes)
-            if full or (kept and row.month != batch.month):
-                behind = place.sealed
-                break
-            place.sealed = max(place.sealed, row.id)
-            skipped = row.id in place.skipped
-            if not self._twins.add(row, batch):
-                if not skipped:
-                    place.skipped.append(row.id)
-                continue
-            if skipped:
-                place.skipped.remove(row.id)
-            batch.month = row.month
-            kept.append(row)
-            size += len(row.body) + 1
-        with self._spool.locks.writing:
-            # Ids that are missing were set apart, or released again under another one.
-            place.sealed = max(place.sealed, behind)
-            file.unsealed_since = None if place.sealed >= file.last else self._clock.monotonic() - self._tuning.linger
-        if not kept:
-            place.not_before = self._clock.monotonic() + self._tuning.linger
-            return None
-        batch.ids = [row.id for row in kept]
+    def _fresh(self, file: SpoolFile, now: float) -> Job | float | None:
+        """An attempt at the next events of a file; else in how many seconds there may be one."""
+        if not self._sealing.knows(file):
+            self._load(file)
+        urgent = bool(self.urgent) or file is not self._spool.current
+        wait = self._sealing.ready_in(file, now, urgent=urgent)
+        if wait is None or wait > 0:
+            return wait
+        sealed = self._sealing.seal(file, now)
+        if sealed is None:
+            return self._tuning.linger
+        batch, rows = sealed
         with self.progress:
             self._active.add(batch)
-        return lambda: self._send(batch, kept)
-
-    # ---- the threads that make the requests ------------------------------------------------------------------------
-
-    def _work(self) -> None:
-        try:
-            while (job := self._jobs.get()) is not None:
-                self._results.put(job())
-                self._bell.set()
-        finally:
-            self._service.leave()
-
-    def _send(self, batch: Batch, rows: Sequence[Row]) -> _Result:
-        result = _Result(batch, rows)
-        try:
-            self._attempt(batch, rows, result)
-        # A worker must come back with something, or its batch would be in progress for ever.
-        except Exception as error:  # noqa: BLE001 - see above
-            result.fault = error
-        return result
-
-    def _attempt(self, batch: Batch, rows: Sequence[Row], result: _Result) -> None:
-        standing = witnesses(sorted(rows), self._tuning.witnesses)
-        batch.baseline = None
-        if standing and not standing[0].own:
-            # Somebody else may have stored the same event, with the time that it was given there, too.
-            try:
-                batch.baseline = self._service.copies(standing[0].payload())
-            except KubernautError as error:
-                if isinstance(error, TransportError) or (isinstance(error, APIError) and error.status >= 500):
-                    result.judged = Judged(Verdict.UNSENT, f"{type(error).__name__}: {error}", error=error)
-                    return
-                # Whoever may write but not read goes without.
-        longest = self._service.attempt + self._tuning.fence
-        batch.until = self._clock.monotonic() + longest
-        batch.final = False
-        batch.looks = 0
-        batch.sent = batch.file.sending(batch.ranges, self._clock.time(), self._clock.boot, batch.until, batch.baseline)
-        try:
-            answer: int | KubernautError = self._service.store(content_of(rows))
-        except KubernautError as error:
-            answer = error
-        result.judged = judge(answer, len(rows))
-        if result.judged.verdict is Verdict.LOST:
-            batch.until = self._clock.monotonic() + self._tuning.fence
-            self._look(result)
-        elif result.judged.verdict is Verdict.FAILED:
-            batch.final = True
-            try:
-                self._service.healthy()
-                result.healthy = True
-            except KubernautError:
-                result.healthy = False
-            self._look(result)
-
-    def _look(self, result: _Result) -> _Result:
-        """Whether a batch is there."""
-        result.looked = self._clock.monotonic()
-        try:
-            copies = [
-                self._service.copies(row.payload()) for row in witnesses(sorted(result.rows), self._tuning.witnesses)
-            ]
-            result.seen = arrived(copies, result.batch.baseline)
-        except KubernautError as error:
-            result.trouble = error
-        # As in `_send`.
-        except Exception as error:  # noqa: BLE001 - see above
-            result.fault = error
-        return result
+        return lambda: self._attempts.send(batch, rows)
 
     # ---- what follows ----------------------------------------------------------------------------------------------
 
-    def _handle(self, result: _Result) -> None:
+    def _handle(self, result: Result) -> None:
         batch, judged = result.batch, result.judged
+        now = self._clock.monotonic()
         if result.fault is not None and batch.sent is None:
-            self._twins.forget(result.rows, batch)
-        if isinstance(result.fault, TakenError):
+            self._sealing.twins.forget(batch)
+            batch.not_before = now
+        if batch.file not in self._spool.files:
+            self._forget(batch)
+        elif isinstance(result.fault, TakenError):
             self._lost_file(batch.file)
         elif isinstance(result.fault, sqlite3.Error):
             self._disk_failed(result.fault, batch.file)
@@ -422,80 +323,105 @@ class Sender:
             logger.error("delivering a batch failed: %s", type(result.fault).__name__)
             self._trouble(type(result.fault).__name__)
         elif judged is not None and judged.verdict in (Verdict.STORED, Verdict.QUEUED):
-            self._settled(batch, result.rows, judged.verdict)
+            self._settled(batch, judged.verdict)
         elif judged is not None and judged.verdict is Verdict.REFUSED:
-            self._absent(batch, result.rows)
+            self._absent(batch)
             self.last_error = judged.reason
             self._refused(batch, result.rows, judged)
         elif judged is not None and judged.verdict is Verdict.UNSENT:
-            self._absent(batch, result.rows)
-            self._trouble(judged.reason, judged.error)
+            self._absent(batch)
+            self._unsent(batch, judged)
         else:
             self._looked(result)
-        if batch.sent is not None and batch in self._unsettled and not batch.not_before > self._clock.monotonic():
-            batch.not_before = self._clock.monotonic() + self._tuning.pause.wait(1)
+        if batch.sent is not None and batch.not_before <= now:
+            batch.not_before = now + self._tuning.pause.wait(1)
 
-    def _looked(self, result: _Result) -> None:
+    def _looked(self, result: Result) -> None:
         """After an attempt whose outcome had to be looked for, or another look."""
         batch, judged = result.batch, result.judged
         if result.seen:
-            self._settled(batch, result.rows, Verdict.STORED)
+            self._settled(batch, Verdict.STORED)
             return
+        refused = isinstance(result.trouble, APIError) and result.trouble.status < 500
         if judged is not None and (judged.verdict is Verdict.LOST or not result.healthy):
             self._trouble(judged.reason, judged.error)
         elif judged is not None:
             self.last_error = judged.reason
         elif result.trouble is not None:
-            self._trouble(f"{type(result.trouble).__name__}: {result.trouble}", result.trouble)
+            reason = f"{type(result.trouble).__name__}: {result.trouble}"
+            # Who may not read may still write.
+            if refused:
+                self.last_error = reason
+            else:
+                self._trouble(reason, result.trouble)
         if result.seen is None:
-            batch.not_before = self._clock.monotonic() + self._tuning.pause.wait(max(self.outage.failures, 1))
+            batch.looks += 1
+            batch.not_before = self._clock.monotonic() + self._tuning.pause.wait(min(batch.looks, 30))
         elif batch.final or result.looked >= batch.until:
-            self._absent(batch, result.rows)
+            self._absent(batch)
             if judged is not None and judged.verdict is Verdict.FAILED and result.healthy:
                 self._failing(batch, judged)
         else:
             self._look_later(batch, result.looked)
 
     def _look_later(self, batch: Batch, looked: float) -> None:
-        if not batch.looks:
-            batch.looked = looked
-        later = [batch.looked + after for after in self._tuning.looks]
-        next_look = later[batch.looks] if batch.looks < len(later) else batch.until
-        batch.looks += 1
-        batch.not_before = min(max(next_look, looked), batch.until)
+        batch.looked = batch.looked or looked
+        later = [batch.looked + after for after in self._tuning.looks if batch.looked + after > looked]
+        batch.not_before = min([*later[:1], batch.until])
 
-    def _settled(self, batch: Batch, rows: Sequence[Row], how: Verdict) -> None:
+    def _settled(self, batch: Batch, how: Verdict) -> None:
         """A batch arrived."""
         now = self._clock.monotonic()
-        sent, ranges = batch.sent, batch.ranges
+        sent, ranges, file = batch.sent, batch.ranges, batch.file
         with self.progress:
             self._unsettled.remove(batch)
             self._totals[how] += len(batch)
-        self._twins.forget(rows, batch)
+        self._sealing.twins.forget(batch)
+        self._sealing.grow()
+        before, self._stored = self._stored, now
+        self._too_large_in_row = 0
+        self.last_success = datetime.fromtimestamp(self._clock.time(), UTC)
+        # What could not be stored of the month may be stored now.
+        if now - self._stored_in.get(batch.month, 0.0) > self._tuning.put_off.wait_max or batch.month in self._told:
+            for other in self._held:
+                if other.failures and other.month == batch.month:
+                    other.not_before = min(other.not_before, now)
         self._stored_in[batch.month] = now
         self._told.discard(batch.month)
-        self.last_success = datetime.fromtimestamp(self._clock.time(), UTC)
-        self._well(now)
+        self._well(now, before)
         if sent is not None:
-            self._record(batch.file, lambda: batch.file.stored(sent, ranges))
-            batch.file.keep_log_below(self._spool.directory.wal_limit())
+            self._record(file, lambda: file.stored(sent, ranges))
+            self._record(file, lambda: self._spool.trim(file))
 
-    def _absent(self, batch: Batch, rows: Sequence[Row]) -> None:
+    def _absent(self, batch: Batch) -> None:
         """A batch didn't arrive, and won't any more: it may be sent again."""
-        self._twins.forget(rows, batch)
-        sent, batch.sent = batch.sent, None
-        batch.not_before = 0.0
+        self._sealing.twins.forget(batch)
+        sent, batch.sent, file = batch.sent, None, batch.file
+        batch.not_before = self._clock.monotonic()
+        batch.looked = 0.0
         with self.progress:
             if batch in self._unsettled:
                 self._unsettled.remove(batch)
                 self._held.append(batch)
         if sent is not None:
-            self._record(batch.file, lambda: batch.file.absent(sent))
+            self._record(file, lambda: file.absent(sent))
 
-    def _well(self, now: float) -> None:
+    def _unsent(self, batch: Batch, judged: Judged) -> None:
+        """Nothing of a batch arrived, and as far as anybody says it isn't its fault."""
+        now = self._clock.monotonic()
+        batch.unsent += 1
+        batch.unsent_since = batch.unsent_since or now
+        self._trouble(judged.reason, judged.error)
+        if self._stored > batch.unsent_since:
+            # Others get through: it may be something before the service that dislikes just this one.
+            batch.not_before = now + self._tuning.put_off.wait(min(batch.unsent, 30))
+
+    def _well(self, now: float, stored_before: float) -> None:
+        """The service has taken, or refused, something; when it had stored something last before that."""
         if self.outage.over(now):
             for batch in self._held:
-                batch.not_before = min(batch.not_before, now) if batch.failures else batch.not_before
+                if batch.unsent and batch.unsent_since >= stored_before:
+                    batch.not_before = min(batch.not_before, now)
 
     def _trouble(self, reason: str, error: KubernautError | None = None) -> None:
         self.last_error = reason
@@ -512,7 +438,8 @@ class Sender:
         able = self._stored_in.get(batch.month, 0.0) > batch.failing
         if not able:
             # Nothing of the month can be stored: then it is hardly the events. One batch is taken apart to find out.
-            self._trouble(judged.reason, judged.error)
+            if self._stored <= batch.failing:
+                self._trouble(judged.reason, judged.error)
             self._tell_unstorable(batch, judged)
             others = (*self._held, *self._active)
             if not any(self._examined is other.family for other in others):
@@ -522,7 +449,7 @@ class Sender:
                 return
         if len(batch) == 1:
             again = self._clock.time() + self._tuning.unstorable_again
-            self._quarantine(batch, [(batch.ids[0], "unstorable", judged.reason)], int(again))
+            self._quarantine(batch, {batch.ids[0]: ("unstorable", judged.reason)}, int(again))
             return
         self._replace(batch, *batch.halves())
 
@@ -542,25 +469,25 @@ class Sender:
         if why.blame is Blame.SIZE:
             self._too_large(batch, rows, judged)
             return
-        self._well(self._clock.monotonic())
+        self._well(self._clock.monotonic(), self._stored)
         if why.blame is Blame.NONE and len(batch) > 1:
             self._replace(batch, *batch.halves())
             return
         named = why.named or {0: why.reason}
         first, reason = next(iter(named.items()))
         if why.blame is Blame.FIRST and in_future(reason):
-            self._too_early(batch, rows, rows[first], why, judged)
+            self._too_early(batch, rows, rows[first], why)
             return
-        kinds = {rows[place].id: ("refused", text) for place, text in named.items()}
+        apart = {rows[place].id: ("refused", text) for place, text in named.items()}
         if why.blame is Blame.FIRST and too_old(reason):
             batch.newest_first = True
             oldest = _moment(rows[first])
-            kinds |= {row.id: ("expired", reason) for row in rows if _moment(row) <= oldest}
-        self._quarantine(batch, [(identity, kind, text) for identity, (kind, text) in kinds.items()])
+            apart |= {row.id: ("expired", reason) for row in rows if _moment(row) <= oldest}
+        self._quarantine(batch, apart)
 
-    def _too_early(self, batch: Batch, rows: Sequence[Row], named: Row, why: Refusal, judged: Judged) -> None:
+    def _too_early(self, batch: Batch, rows: Sequence[Row], named: Row, why: Refusal) -> None:
         """An event is ahead of the service's clock: it waits, and all that are further ahead with it."""
-        service_now = why.now or _date(judged.error) or datetime.fromtimestamp(self._clock.time(), UTC)
+        service_now = why.now or datetime.fromtimestamp(self._clock.time(), UTC)
         edge = min(_moment(named), service_now + limits.EVENT_LEAD_LIMIT)
         early = [row for row in rows if _moment(row) >= edge]
         lead = min(_moment(row) for row in early) - limits.EVENT_LEAD_LIMIT - service_now
@@ -571,27 +498,29 @@ class Sender:
 
     def _too_large(self, batch: Batch, rows: Sequence[Row], judged: Judged) -> None:
         if len(batch) > 1:
-            self._most_events = max(min(self._most_events, len(batch) // 2), 1)
-            self._most_bytes = max(min(self._most_bytes, sum(len(row.body) for row in rows) // 2), 1)
+            self._sealing.shrink(rows)
             self._replace(batch, *batch.halves())
             return
-        if not batch.refusals:
+        self._too_large_in_row += not batch.refusals
+        if self._too_large_in_row > _TOO_LARGE_TOLD:
+            self._trouble(judged.reason, judged.error)
+        elif not batch.refusals:
             self._alarm("too_large", f"an audit event of {len(rows[0].body)} bytes is kept: {judged.reason}", 1)
         batch.refusals += 1
         batch.not_before = self._clock.monotonic() + self._tuning.put_off.wait(min(batch.refusals, 30))
 
-    def _quarantine(self, batch: Batch, reasons: list[tuple[int, str, str]], again: int | None = None) -> None:
-        gone = {identity for identity, _, _ in reasons}
-        now = int(self._clock.time())
+    def _quarantine(self, batch: Batch, reasons: dict[int, tuple[str, str]], again: int | None = None) -> None:
+        file, now = batch.file, int(self._clock.time())
+        rows = [(identity, kind, reason) for identity, (kind, reason) in reasons.items()]
         with self.progress:
-            self._quarantined += len(gone)
-        self._record(batch.file, lambda: batch.file.quarantine(reasons, now, again))
-        rest = batch.of(identity for identity in batch.ids if identity not in gone)
-        self._replace(batch, *([rest] if rest.ids else []))
-        identity, _, reason = reasons[0]
-        text = f"{len(gone)} audit events are set apart in {batch.file.path.name}, the first is {identity}: {reason}"
-        logger.error("%s", text)
-        self._alarm("quarantined", text, len(gone))
+            self._quarantined += len(rows)
+        self._record(file, lambda: file.quarantine(rows, now, again))
+        self._replace(batch, batch.of(identity for identity in batch.ids if identity not in reasons))
+        # The reason may quote the event, so it stays in the file.
+        identity, kind, _ = rows[0]
+        name = f"{file.path.stem}:{identity}"
+        text = f"set apart as {kind}: {numbered(len(rows))}, the first is {name}; `list` tells why"
+        self._alarm("quarantined", text, len(rows))
 
     def _replace(self, batch: Batch, *others: Batch) -> None:
         with self.progress:
@@ -607,73 +536,87 @@ class Sender:
             return
         self._next_scan = now + self._tuning.scan
         for file in self._spool.clear_lost():
-            self._lost_file(file)
-        for file in self._spool.corrupt[:]:
-            self._spool.corrupt.remove(file)
-            self._corrupt(file)
+            self._drop_batches(file)
+        while self._spool.corrupt:
+            self._corrupt(self._spool.corrupt.pop())
+        self._spool.notice_removal()
         if self._spool.directory.path.is_dir():
-            for file in self._spool.adopt():
-                self._load(file)
+            self._spool.adopt()
+        check = now >= self._next_check
         for file in tuple(self._spool.files):
-            for identity in file.due(self._clock.time()):
-                released = file.release(identity)
-                # Alone, and one failure from being set apart again, as it was.
-                batch = Batch(file, [released], file.rows([released])[0].month, failures=self._tuning.failures - 1)
-                self._places.setdefault(file, _Place()).taken.add(released)
-                with self.progress:
-                    self._held.append(batch)
-            file.tidy(self._spool.directory.wal_limit())
-            if self._spool.drop(file):
-                self._places.pop(file, None)
-        if now >= self._next_alarm:
-            self._next_alarm = now + _ALARM_CHECK
-            self._tell_expiring()
+            self._of_file(file, self._keep_up_file, file, check)
+        if check:
+            self._next_check = now + _CHECK
+            if now >= self._next_expiring:
+                self._tell_expiring(now)
         self.scanned = True
         with self.progress:
             self.progress.notify_all()
 
-    def _tell_expiring(self) -> None:
-        earliest = min(filter(None, (file.earliest() for file in self._spool.files)), default=None)
-        if earliest is None:
+    def _keep_up_file(self, file: SpoolFile, check: bool) -> None:
+        if not self._sealing.knows(file):
+            self._load(file)
+        if file is self._spool.current:
+            file.notice_appended()
+        if check:
+            file.recount()
+        released = sum(batch.failures == self._tuning.failures - 1 and len(batch) == 1 for batch in self._held)
+        for identity in file.due(self._clock.time(), max(_RELEASED_AT_ONCE - released, 0)):
+            new = file.release(identity)
+            self._sealing.take(file, new)
+            # Alone, and one failure from being set apart again, as it was.
+            batch = Batch(file, [new], file.rows([new])[0].month, failures=self._tuning.failures - 1)
+            with self.progress:
+                self._held.append(batch)
+        file.tidy()
+        self._spool.trim(file)
+        if self._spool.drop(file):
+            self._drop_batches(file)
+
+    def _tell_expiring(self, now: float) -> None:
+        earliest: list[str] = []
+        for file in self._spool.files:
+            found = self._of_file(file, file.earliest)
+            earliest += [found] if found else []
+        if not earliest:
             return
-        age = self._clock.time() - datetime.fromisoformat(earliest).timestamp()
+        age = self._clock.time() - datetime.fromisoformat(min(earliest)).timestamp()
         if age >= self._tuning.expiry_alarm:
+            self._next_expiring = now + _TOLD_AGAIN
             left = limits.EVENT_AGE_LIMIT.total_seconds() - age
             text = f"the oldest audit event is {age / 86400:.1f} days old; after 7 the service refuses it"
-            logger.error("%s", text)
             self._alarm("expiring", text if left > 0 else f"{text}, as it does by now", 0)
 
     def _load(self, file: SpoolFile) -> None:
-        """What may have arrived of a file that was adopted, or of which something was saved."""
-        place = self._places.setdefault(file, _Place())
+        """What may have arrived of a file that was opened; nothing of it is sent before that is known."""
         now, boot = self._clock.monotonic(), self._clock.boot
         longest = self._tuning.attempt + self._tuning.fence
-        known = {batch.sent for batch in (*self._unsettled, *self._active) if batch.file is file}
+        found: list[tuple[Batch, Sequence[Row]]] = []
+        arrived: list[tuple[int, tuple[tuple[int, int], ...]]] = []
+        taken: set[int] = set()
         for each in file.sent():
-            if each.id in known:
-                continue
             ids = file.ids(each.ranges)
+            taken.update(ids)
             if each.stored or not ids:
-                file.stored(each.id, each.ranges)
+                arrived.append((each.id, each.ranges))
                 continue
             rows = file.rows(ids)
             # The clock of another boot says nothing, so all of the time is waited for once more.
             same = each.boot == boot != "" and each.until <= now + longest
-            batch = Batch(
-                file,
-                ids,
-                rows[0].month,
-                sent=each.id,
-                until=each.until if same else now + longest,
-                baseline=each.baseline,
-            )
-            for row in rows:
-                self._twins.add(row, batch)
-            place.taken.update(ids)
-            with self.progress:
-                self._unsettled.append(batch)
+            until = each.until if same else now + longest
+            batch = Batch(file, ids, rows[0].month, sent=each.id, until=until, baseline=each.baseline)
+            found.append((batch, rows))
+        self._sealing.begin(file, taken)
+        for batch, sent in found:
+            for row in sent:
+                self._sealing.twins.add(row, batch)
+        with self.progress:
+            self._unsettled += [batch for batch, _ in found]
+        for identity, ranges in arrived:
+            self._record(file, partial(file.stored, identity, ranges))
 
     def _forget(self, batch: Batch) -> None:
+        self._sealing.twins.forget(batch)
         with self.progress:
             for batches in (self._unsettled, self._held):
                 if batch in batches:
@@ -682,16 +625,16 @@ class Sender:
     def _lost_file(self, file: SpoolFile) -> None:
         """Another process has it, and delivers what is in it."""
         self._spool.lose(file)
-        self._spool.clear_lost()
-        self._drop_batches(file)
+        for each in self._spool.clear_lost():
+            self._drop_batches(each)
 
     def _corrupt(self, file: SpoolFile) -> None:
+        self.scanned = False
         self._drop_batches(file)
-        for saved in self._spool.set_aside(file):
-            self._load(saved)
+        self._spool.set_aside(file)
 
     def _drop_batches(self, file: SpoolFile) -> None:
-        self._places.pop(file, None)
+        self._sealing.forget(file)
         for batch in self._batches_of(file):
             self._forget(batch)
 
@@ -700,42 +643,29 @@ class Sender:
 
     def _record(self, file: SpoolFile, write: Callable[[], None]) -> None:
         """Write something down; if the disk doesn't take it, again and again, before anything else is sent."""
+        if file not in self._spool.files:
+            return
         try:
             write()
         except sqlite3.Error as error:
             if not is_corrupt(error):
-                self._unrecorded.append(write)
+                self._unrecorded.append((file, write))
             self._disk_failed(error, file)
 
-    def _disk_failed(self, error: sqlite3.Error, file: SpoolFile | None = None) -> float:
-        if file is not None and is_corrupt(error):
-            if file in self._spool.files:
-                self._corrupt(file)
-            return 0.0
+    def _disk_failed(self, error: sqlite3.Error, file: SpoolFile) -> None:
+        if is_corrupt(error):
+            self._corrupt(file)
+            return
         for each in tuple(self._spool.files):
             # What was written since the last checkpoint takes several times as much as what is in it.
             with suppress(sqlite3.Error), self._spool.locks.writing:
                 each.cut_log()
-        path = file.path if file is not None else self._spool.directory.path
-        text = str(explained(error, path))
+        text = str(explained(error, file.path))
         if self.last_error != text:
-            logger.error("%s", text)
             self._alarm("disk", text, 0)
         self.last_error = text
         self._disk_until = self._clock.monotonic() + _DISK_PAUSE
-        return _DISK_PAUSE
 
 
 def _moment(row: Row) -> datetime:
     return datetime.fromisoformat(row.time)
-
-
-def _date(error: KubernautError | None) -> datetime | None:
-    """The service's clock, by the Date header of its answer."""
-    if not isinstance(error, APIError):
-        return None
-    try:
-        date = parsedate_to_datetime(error.headers.get("date", ""))
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
 from kubernaut_client import trail
@@ -32,8 +32,8 @@ class Service(Protocol):
     attempt: float
     """The longest time for one attempt, in seconds."""
 
-    def store(self, content: bytes) -> int:
-        """Send a batch; the number of ids that the service gave."""
+    def begin(self) -> Callable[[bytes], int]:
+        """An attempt, whose time begins now. What it gives sends a batch and returns the number of ids that it got."""
         ...
 
     def copies(self, payload: dict[str, Any]) -> int:
@@ -79,10 +79,14 @@ class _Sync:
         self._options: Options = client.with_options(retry=_ONCE)._options  # pyright: ignore[reportPrivateUsage]
         self.attempt = min(self._options.timeout, longest)
 
-    def store(self, content: bytes) -> int:
-        call = self._options.call(self.attempt)
-        ids = call.execute(CREATE_AUDIT_EVENTS_BATCH, _request(content))
-        return len(set(ids))
+    def begin(self) -> Callable[[bytes], int]:
+        call = self._options.call(self.attempt, self.attempt)
+
+        def store(content: bytes) -> int:
+            ids = call.execute(CREATE_AUDIT_EVENTS_BATCH, _request(content))
+            return len(set(ids))
+
+        return store
 
     def copies(self, payload: dict[str, Any]) -> int:
         return len(sync_trail.copies(payload, self._options.call(self.attempt), in_batch=True))
@@ -106,10 +110,14 @@ class _Async:
         self.attempt = min(self._options.timeout, longest)
         self._of_thread = threading.local()
 
-    def store(self, content: bytes) -> int:
-        call = self._options.call(self.attempt)
-        ids = self._run(call.execute(CREATE_AUDIT_EVENTS_BATCH, _request(content)))
-        return len(set(ids))
+    def begin(self) -> Callable[[bytes], int]:
+        call = self._options.call(self.attempt, self.attempt)
+
+        def store(content: bytes) -> int:
+            ids = self._run(call.execute(CREATE_AUDIT_EVENTS_BATCH, _request(content)))
+            return len(set(ids))
+
+        return store
 
     def copies(self, payload: dict[str, Any]) -> int:
         return len(self._run(trail.copies(payload, self._options.call(self.attempt), in_batch=True)))

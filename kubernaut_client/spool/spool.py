@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 from kubernaut_client.errors import SpoolError, explain
 
-from .directory import CORRUPT_SUFFIX, Directory, Ownership
+from .directory import CORRUPT_SUFFIX, SALVAGE_SUFFIX, Directory, Ownership
 from .report import AlarmKind
-from .spoolfile import ROW_BYTES, Locks, NewerError, SpoolFile, TakenError, explained, is_corrupt
+from .salvage import salvage
+from .spoolfile import ROW_BYTES, Locks, NewerError, SpoolFile, TakenError, explained, is_corrupt, remove
 from .tuning import Tuning
+from .turns import Turns
 
 T = TypeVar("T")
 
-_SALVAGED_AT_ONCE = 500
+_ADOPTED_AT_ONCE = 8
 _PATIENCE = 0.5
 
 
@@ -42,13 +46,17 @@ class Spool:
     ) -> None:
         self.directory = directory
         self.locks = Locks()
+        self._turns = Turns()
         self.files: list[SpoolFile] = []
         self.current: SpoolFile | None = None
         self.corrupt: list[SpoolFile] = []
         """Files that turned out to be corrupt and aren't set aside yet."""
         self.lost: list[SpoolFile] = []
         """Files that another process has by now."""
+        self.moved: set[SpoolFile] = set()
+        """Files that were set aside, with what could be read of them in another one."""
         self.closed = False
+        self._busy: int | None = None
         self._limit = limit
         self._power = power
         self._tuning = tuning
@@ -56,6 +64,7 @@ class Spool:
         self._token = uuid4().hex
         self._owned: dict[SpoolFile, Ownership] = {}
         self._left_alone: set[Path] = set()
+        self._told: set[Path] = set()
         self._others = 0
         self._reserve = 0
 
@@ -79,35 +88,52 @@ class Spool:
 
     def _written(self, size: int, write: Callable[[SpoolFile], T]) -> T:
         """What `write` gives for our own file, if there is room for so many bytes."""
-        path = self.directory.path
-        with self.locks.writing:
-            try:
-                if self.closed:
-                    raise SpoolError(f"{path}: the writer is closed")
-                file = self.current or self._begin()
-                if self.bytes + size + ROW_BYTES > self._limit:
-                    raise SpoolError(
-                        f"{path}: the spool is full: it holds {self.bytes} bytes of the {self._limit} that spool_bytes "
-                        "allows; is the service away? `python -m kubernaut_client.spool status` tells"
-                    )
-                if self.directory.free() < self._reserve and not self._shrunk(file):
-                    raise SpoolError(
-                        f"{path}: the disk is full; make room, then emit again (the last {self._reserve} bytes are "
-                        "left alone, for delivering what is in the spool)"
-                    )
+        turn = self._turns.ask()
+        try:
+            with self.locks.writing:
+                self._turns.got(turn)
+                before, self._busy = self._busy, threading.get_ident()
                 try:
-                    return write(file)
-                except TakenError:
-                    # Somebody removed its lock, so another process took it for abandoned: what is in it is theirs.
-                    self.lose(file)
-                    return write(self._begin())
-            except sqlite3.Error as error:
-                if self.current is not None and is_corrupt(error):
-                    self.corrupt.append(self.current)
-                    self.current = None
-                raise explained(error, path) from error
-            except OSError as error:
-                raise explained(error, path) from error
+                    return self._written_now(size, write)
+                finally:
+                    self._busy = before
+        finally:
+            self._turns.got(turn)
+            self._turns.give_way()
+
+    def busy_here(self) -> bool:
+        """Whether the calling thread is in the middle of keeping an event: it is a signal handler then."""
+        return self._busy == threading.get_ident()
+
+    def _written_now(self, size: int, write: Callable[[SpoolFile], T]) -> T:
+        path = self.directory.path
+        try:
+            if self.closed:
+                raise SpoolError(f"{path}: the writer is closed")
+            file = self.current or self._begin()
+            if self.size + size + ROW_BYTES > self._limit:
+                raise SpoolError(
+                    f"{path}: the spool is full: it holds {self.size} bytes of the {self._limit} that spool_bytes "
+                    "allows; is the service away? `python -m kubernaut_client.spool status` tells"
+                )
+            if self.directory.free() < self._reserve and not self._shrunk(file):
+                raise SpoolError(
+                    f"{path}: the disk is full; make room, then emit again (the last {self._reserve} bytes are "
+                    "left alone, for delivering what is in the spool)"
+                )
+            try:
+                return write(file)
+            except TakenError:
+                # Somebody removed its lock, so another process took it for abandoned: what is in it is theirs.
+                self.lose(file)
+                return write(self._begin())
+        except sqlite3.Error as error:
+            if self.current is not None and is_corrupt(error):
+                self.corrupt.append(self.current)
+                self.current = None
+            raise explained(error, path) from error
+        except OSError as error:
+            raise explained(error, path) from error
 
     def _shrunk(self, file: SpoolFile) -> bool:
         """Whether there is room after cutting the log, which takes several times as much as the events in it."""
@@ -135,9 +161,9 @@ class Spool:
     # ---- what is in it ---------------------------------------------------------------------------------------------
 
     @property
-    def bytes(self) -> int:
-        """Of all files in the directory; those of other processes as they were at the last `adopt`."""
-        return self._others + sum(file.bytes for file in self.files)
+    def size(self) -> int:
+        """Bytes in all files of the directory; those of other processes as they were at the last `adopt`."""
+        return self._others + sum(file.size for file in self.files)
 
     @property
     def count(self) -> int:
@@ -146,50 +172,68 @@ class Spool:
 
     def oldest(self) -> float:
         """How long ago the oldest of them was emitted, in seconds."""
-        found = [at for file in tuple(self.files) if (oldest := file.oldest()) for at in oldest[1:]]
+        found = [at for file in tuple(self.files) if (oldest := self.oldest_in(file)) for at in oldest[1:]]
         return max(self._tuning.clock.time() - min(found) / 1e6, 0.0) if found else 0.0
+
+    def oldest_in(self, file: SpoolFile) -> tuple[int, int] | None:
+        """The lowest id in a file, and when it was emitted; None if there is none, or it can't be read any more."""
+        try:
+            return file.oldest()
+        except sqlite3.Error as error:
+            self.suspect(file, error)
+            return None
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
-    def adopt(self) -> Iterator[SpoolFile]:
-        """Files that nobody owned, from now on ours."""
-        ours = {file.path for file in self.files}
-        if self.closed:
-            return
-        for owned in self.directory.adopt(ours | self._left_alone):
-            try:
-                file = SpoolFile(owned.path, self.locks, self._token, power=self._power)
-            except NewerError as error:
-                self._leave_alone(owned, str(error))
-            except sqlite3.DatabaseError as error:
-                if is_corrupt(error):
-                    yield from self._set_aside(owned)
-                else:
-                    self._leave_alone(owned, f"{owned.path} can't be opened: {error}")
-            except OSError as error:
-                self._leave_alone(owned, f"{owned.path} can't be opened: {explain(error)}")
-            else:
-                self._add(file, owned)
-                yield file
+    def adopt(self) -> list[SpoolFile]:
+        """Own files that nobody owns, the oldest first, and not too many at a time: each takes six descriptors."""
+        with self.locks.reading:
+            found: list[SpoolFile] = []
+            if not self.closed:
+                known = {file.path for file in self.files} | self._left_alone
+                room = max(_ADOPTED_AT_ONCE - sum(file is not self.current for file in self.files), 0)
+                opened = map(self._open, islice(self.directory.adopt(known), room))
+                found = [file for file in opened if file is not None]
         self._others = self.directory.others({file.path for file in self.files})
+        return found
 
     def drop(self, file: SpoolFile) -> bool:
         """Let go of a file that nobody writes to; it is deleted if nothing is in it. Whether it is gone."""
-        with self.locks.both():
+        with self.locks.reading:
             if file is self.current or not file.empty():
                 return False
             self._let_go(file, delete=True)
             return True
 
-    def set_aside(self, file: SpoolFile) -> Iterator[SpoolFile]:
-        """Keep a corrupt file under another name, with what can be read of it in one of our own."""
-        with self.locks.both():
-            if file is self.current:
-                self.current = None
-            self.files.remove(file)
-            owned = self._owned.pop(file)
+    def set_aside(self, file: SpoolFile) -> SpoolFile | None:
+        """Keep a corrupt file under another name; with what can be read of it in a new one, which is ours."""
+        with self.locks.reading:
+            with self.locks.writing:
+                if file not in self.files:
+                    return None
+                if file is self.current:
+                    self.current = None
+                self.files.remove(file)
+                owned = self._owned.pop(file)
+                self.moved.add(file)
             file.close()
-        yield from self._set_aside(owned)
+            return self._set_aside(owned)
+
+    def suspect(self, file: SpoolFile, error: sqlite3.Error) -> None:
+        """Reading a file failed; if it is corrupt it is set aside by whoever looks at `corrupt`."""
+        if is_corrupt(error) and file in self.files:
+            self.corrupt.append(file)
+
+    def trim(self, file: SpoolFile) -> None:
+        """Keep the log of a file as short as the disk wants it."""
+        with suppress(OSError):  # somebody removed the directory
+            file.keep_log_below(self.directory.wal_limit())
+
+    def notice_removal(self) -> None:
+        """If somebody deleted our file, the next event goes to a new one; what is in it is delivered all the same."""
+        with self.locks.writing:
+            if self.current is not None and not self._owned[self.current].is_there():
+                self.current = None
 
     def lose(self, file: SpoolFile) -> None:
         """Another process has it by now."""
@@ -200,7 +244,7 @@ class Spool:
 
     def clear_lost(self) -> list[SpoolFile]:
         """Close the files that others have."""
-        with self.locks.both():
+        with self.locks.reading:
             lost = [file for file in dict.fromkeys(self.lost) if file in self._owned]
             self.lost.clear()
             for file in lost:
@@ -231,57 +275,54 @@ class Spool:
             self._owned[file] = owned
 
     def _let_go(self, file: SpoolFile, *, delete: bool) -> None:
-        self.files.remove(file)
+        with self.locks.writing:
+            self.files.remove(file)
         file.close()
         self._owned.pop(file).release(delete=delete)
 
-    def _leave_alone(self, owned: Ownership, why: str) -> None:
-        self._left_alone.add(owned.path)
-        owned.release()
-        self._alarm("unreadable", why, 0)
-
-    def _set_aside(self, owned: Ownership) -> Iterator[SpoolFile]:
-        path = owned.path
-        kept = Path(f"{path}{CORRUPT_SUFFIX}")
-        salvaged = 0
-        target: SpoolFile | None = None
+    def _open(self, owned: Ownership) -> SpoolFile | None:
         try:
-            for rows in _readable(path):
-                with self.locks.writing:
-                    target = self.current or self._begin()
-                    target.take_over(rows, self._tuning.clock.time())
-                salvaged += len(rows)
+            file = SpoolFile(owned.path, self.locks, self._token, power=self._power)
+        except NewerError as error:
+            self._left_alone.add(owned.path)
+            owned.release()
+            self._tell(owned.path, str(error))
+            return None
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.Error) and is_corrupt(error):
+                return self._set_aside(owned)
+            owned.release()  # and tried again
+            self._tell(owned.path, f"{owned.path} can't be opened: {explain(error)}")
+            return None
+        self._add(file, owned)
+        return file
+
+    def _set_aside(self, owned: Ownership) -> SpoolFile | None:
+        """At each moment either the corrupt file or all that could be read of it is what the next process finds."""
+        path, kept, new = owned.path, Path(f"{owned.path}{CORRUPT_SUFFIX}"), owned.path.with_suffix(SALVAGE_SUFFIX)
+        try:
+            remove(new)
+            salvaged, apart = salvage(path, new, self.locks)
             for suffix in ("-wal", ""):
                 with suppress(FileNotFoundError):
                     os.rename(f"{path}{suffix}", f"{kept}{suffix}")
             Path(f"{path}-shm").unlink(missing_ok=True)
+            os.rename(new, path)
         except (sqlite3.Error, OSError) as error:
-            self._leave_alone(owned, f"{path} is corrupt, and can't be set aside: {explain(error)}")
-            return
-        owned.release(delete=True)
-        text = f"{path} is corrupt: {salvaged} events could be read and will be delivered, it is kept as {kept.name}"
+            owned.release()
+            self._tell(path, f"{path} is corrupt, and can't be set aside: {explain(error)}")
+            return None
+        text = (
+            f"{path} is corrupt, and kept as {kept.name}: {salvaged} events could be read and will be delivered, and "
+            f"{apart} that were set apart"
+        )
         self._alarm("unreadable", text, salvaged)
-        if target is not None:
-            yield target
+        return self._open(owned)
 
-
-def _readable(path: Path) -> Iterator[list[tuple[int, str, bool, bytes]]]:
-    """The events of a corrupt file that can be read, from both ends: `SpoolFile.take_over` takes them."""
-    highest = 0
-    for order, bound in (("ASC", "id > ?"), ("DESC", "id > ?")):
-        rows: list[tuple[int, str, bool, bytes]] = []
-        with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
-            # The words that are put in are those of the line above.
-            query = f"SELECT id, emitted, time, own, body FROM event WHERE {bound} ORDER BY id {order}"  # noqa: S608
-            for identity, emitted, time, own, body in connection.execute(query, (highest,)):
-                rows.append((emitted, time, bool(own), body))
-                if order == "ASC":
-                    highest = identity
-                if len(rows) == _SALVAGED_AT_ONCE:
-                    yield rows
-                    rows = []
-        if rows:
-            yield rows
+    def _tell(self, path: Path, text: str) -> None:
+        if path not in self._told:
+            self._told.add(path)
+            self._alarm("unreadable", text, 0)
 
 
 def _sync(directory: Path) -> None:

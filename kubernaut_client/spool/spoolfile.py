@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,6 @@ from typing import Any, NamedTuple, cast
 from kubernaut_client.errors import SpoolError
 
 from .batch import Ranges, Row
-from .turns import TurnLock
 
 SCHEMA = 1
 """The version of the tables. Files of an older one are brought up to it when they are opened."""
@@ -48,6 +48,7 @@ _CHUNK = 50
 """Rows that are deleted in one transaction: about 0.2 ms."""
 _VACUUM_PAGES = 64
 _FREE_PAGES = 256
+_IDLE_LOG = 2**20
 _BUSY_SECONDS = 5.0
 
 
@@ -78,8 +79,9 @@ class Locks:
     """One pair for all files of a writer. While both are held no thread is inside SQLite, so the process may fork."""
 
     def __init__(self) -> None:
-        self.reading = TurnLock()
-        self.writing = TurnLock()
+        # A signal handler may emit, or close, in the middle of an emit.
+        self.reading = threading.RLock()
+        self.writing = threading.RLock()
 
     @contextmanager
     def both(self) -> Generator[None]:
@@ -91,36 +93,45 @@ class TakenError(Exception):
     """Another process owns the file by now."""
 
 
+class CorruptError(sqlite3.DatabaseError):
+    """What SQLite finds in order isn't."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
 class SpoolFile:
     """An open file. Raises `sqlite3.Error` for what goes wrong on the disk; see `explained`."""
 
     def __init__(self, path: Path, locks: Locks, token: str, *, power: bool = False) -> None:
-        """Open it, an empty one too, and note who owns it. `power`: a commit waits until the disk has it."""
+        """Open it, an empty one too, and note who owns it. Call it with one of the locks.
+
+        `power`: a commit waits until the disk has it.
+        """
         self.path = path
         self.locks = locks
         self.count: int = 0
         """Events that are not known to be stored."""
-        self.bytes: int = 0
-        """Of all events that are kept."""
+        self._event_bytes = self._kept_bytes = 0
         self.quarantined: int = 0
         self.last: int = 0
         """The highest id that was given to an event."""
+        self.appended: int = 0
+        """Up to this id all events that there will be are in the file."""
         self._token = token
         self.unsealed_since: float | None = None
         """When the first event came, by the caller's clock, that belongs to no batch yet; for whoever seals."""
-        with locks.both():
-            self._write = _connect(path)
+        self._write = _connect(path)
+        try:
+            self._read = _connect(path)
             try:
-                self._read = _connect(path)
-                try:
-                    self._set_up(power)
-                    self._load()
-                except BaseException:
-                    self._read.close()
-                    raise
+                self._set_up(power)
+                self._load()
             except BaseException:
-                self._write.close()
+                self._read.close()
                 raise
+        except BaseException:
+            self._write.close()
+            raise
 
     def _set_up(self, power: bool) -> None:
         write = self._write
@@ -146,32 +157,50 @@ class SpoolFile:
         write.execute("COMMIT")
 
     def _load(self) -> None:
-        read = self._read
-        for table in ("event", "quarantine"):
-            # One of two names.
-            query = f"SELECT count(*), ifnull(sum(length(body)), 0), ifnull(max(id), 0) FROM {table}"  # noqa: S608
-            count, size, last = cast("tuple[int, int, int]", read.execute(query).fetchone())
-            if table == "event":
-                self.count = count
-            else:
-                self.quarantined = count
-            self.bytes += size + ROW_BYTES * count
-            self.last = max(self.last, last)
+        (self.count, self._event_bytes, last) = _counted(self._read, "event")
+        (self.quarantined, self._kept_bytes, highest) = _counted(self._read, "quarantine")
+        self.appended = last
+        self.last = max(last, highest)
+
+    def notice_appended(self) -> None:
+        """Look for events whose `append` was interrupted right at its end."""
+        with self.locks.both():
+            (highest,) = self._read.execute("SELECT max(id) FROM event").fetchone()
+            self.appended = max(self.appended, highest or 0)
+
+    def recount(self) -> None:
+        """Count what is set apart anew: another process may discard it."""
+        with self.locks.both():
+            self.quarantined, self._kept_bytes, _ = _counted(self._read, "quarantine")
+
+    @property
+    def size(self) -> int:
+        """Bytes of all events that are kept."""
+        return self._event_bytes + self._kept_bytes
 
     # ---- what callers of emit wait for -----------------------------------------------------------------------------
 
     def append(self, emitted: int, time: str, own: bool, body: bytes) -> int:
         """Keep an event, and return its id; `emitted` is microseconds since 1970. Raises `TakenError`."""
-        done = self._write.execute(
-            "INSERT INTO event SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM owner WHERE token = ?)",
-            (self.last + 1, emitted, time, own, body, self._token),
-        )
-        if not done.rowcount:
-            raise TakenError
+        # Counted first: what a signal handler raises may come right after the statement, and an event too few is a file
+        # that is taken for empty.
         self.last += 1
         self.count += 1
-        self.bytes += len(body) + ROW_BYTES
-        return self.last
+        self._event_bytes += len(body) + ROW_BYTES
+        identity = self.last
+        try:
+            done = self._write.execute(
+                "INSERT INTO event SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM owner WHERE token = ?)",
+                (identity, emitted, time, own, body, self._token),
+            )
+            if not done.rowcount:
+                raise TakenError
+        except (sqlite3.Error, TakenError):
+            self.count -= 1
+            self._event_bytes -= len(body) + ROW_BYTES
+            raise
+        self.appended = identity
+        return identity
 
     # ---- reading ---------------------------------------------------------------------------------------------------
 
@@ -218,10 +247,11 @@ class SpoolFile:
         with self.locks.reading:
             return read_sent(self._read)
 
-    def due(self, now: float) -> list[int]:
-        """Quarantined events that are to be tried again."""
+    def due(self, now: float, most: int) -> list[int]:
+        """Quarantined events that are to be tried again, so many at most."""
         with self.locks.reading:
-            found = self._read.execute("SELECT id FROM quarantine WHERE again <= ?", (now,)).fetchall()
+            query = "SELECT id FROM quarantine WHERE again <= ? LIMIT ?"
+            found = self._read.execute(query, (now, most)).fetchall()
         return [identity for (identity,) in found]
 
     def _rows(self, statement: str, arguments: Sequence[Any]) -> list[Row]:
@@ -267,13 +297,14 @@ class SpoolFile:
         """Set events apart: id, kind and reason of each. `now` and `again` are Unix seconds."""
         with self._transaction():
             for identity, kind, reason in reasons:
-                moved = self._write.execute(
-                    "INSERT INTO quarantine SELECT id, ?, ?, ?, ?, emitted, time, own, body FROM event WHERE id = ?",
+                found = self._write.execute(
+                    "INSERT INTO quarantine SELECT id, ?, ?, ?, ?, emitted, time, own, body FROM event WHERE id = ?"
+                    " RETURNING length(body)",
                     (kind, reason, now, again, identity),
-                ).rowcount
-                self._write.execute("DELETE FROM event WHERE id = ?", (identity,))
-                self.count -= moved
-                self.quarantined += moved
+                ).fetchone()
+                if found:
+                    self._write.execute("DELETE FROM event WHERE id = ?", (identity,))
+                    self._moved(1, found[0] + ROW_BYTES)
 
     def keep_apart(self, kind: str, reason: str, emitted: int, body: bytes) -> None:
         """Set something apart that never was an event that could be sent."""
@@ -284,47 +315,47 @@ class SpoolFile:
             )
             self.last += 1
             self.quarantined += 1
-            self.bytes += len(body) + ROW_BYTES
+            self._kept_bytes += len(body) + ROW_BYTES
 
     def release(self, identity: int) -> int:
         """Take an event out of quarantine, and return its new id."""
         with self._transaction():
-            self._write.execute(
-                "INSERT INTO event SELECT ?, emitted, time, own, body FROM quarantine WHERE id = ?",
+            (size,) = self._write.execute(
+                "INSERT INTO event SELECT ?, emitted, time, own, body FROM quarantine WHERE id = ?"
+                " RETURNING length(body)",
                 (self.last + 1, identity),
-            )
+            ).fetchone()
             self._write.execute("DELETE FROM quarantine WHERE id = ?", (identity,))
             self.last += 1
-            self.count += 1
-            self.quarantined -= 1
+            self._moved(-1, -size - ROW_BYTES)
+            self.appended = self.last
         return self.last
 
-    def take_over(self, rows: Iterable[tuple[int, str, bool, bytes]], sent: float) -> list[int]:
-        """Keep events of another file, each as a batch of its own that may have arrived; returns the rows of `batch`.
+    def _moved(self, count: int, size: int) -> None:
+        """So many events, and bytes, went into quarantine."""
+        self.count -= count
+        self.quarantined += count
+        self._event_bytes -= size
+        self._kept_bytes += size
 
-        `rows` are when each was emitted, its time, who made that, and its body.
-        """
-        batches: list[int] = []
+    def restore(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Put in rows of another file, but for those whose id is there. They count once this file is opened anew."""
         with self._transaction():
-            for emitted, time, own, body in rows:
-                identity = self.append(emitted, time, own, body)
-                done = self._write.execute(
-                    "INSERT INTO batch VALUES (NULL, ?, ?, '', 0, NULL, 0)", (json.dumps([[identity, identity]]), sent)
-                )
-                batches.append(int(done.lastrowid or 0))
-        return batches
+            for row in rows:
+                # Of a table that is named here, and question marks.
+                self._write.execute(f"INSERT OR IGNORE INTO {table} VALUES ({','.join('?' * len(row))})", row)  # noqa: S608
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
         """Also takes back what was counted, if it fails."""
         with self.locks.writing:
-            before = (self.count, self.bytes, self.quarantined, self.last)
+            before = (self.count, self._event_bytes, self._kept_bytes, self.quarantined, self.last)
             self._write.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._write.execute("COMMIT")
             except BaseException:
-                self.count, self.bytes, self.quarantined, self.last = before
+                self.count, self._event_bytes, self._kept_bytes, self.quarantined, self.last = before
                 with suppress(sqlite3.Error):
                     self._write.execute("ROLLBACK")
                 raise
@@ -333,11 +364,11 @@ class SpoolFile:
         (size,) = self._write.execute("SELECT sum(length(body)) FROM event WHERE id BETWEEN ? AND ?", part).fetchone()
         gone = self._write.execute("DELETE FROM event WHERE id BETWEEN ? AND ?", part).rowcount
         self.count -= gone
-        self.bytes -= (size or 0) + ROW_BYTES * gone
+        self._event_bytes -= (size or 0) + ROW_BYTES * gone
 
     # ---- upkeep ----------------------------------------------------------------------------------------------------
 
-    def tidy(self, wal_limit: int) -> None:
+    def tidy(self) -> None:
         """Give the disk back what isn't needed. Holds up an `emit` for a moment, and only if there is something."""
         with self.locks.reading:
             (free,) = self._read.execute("PRAGMA freelist_count").fetchone()
@@ -345,10 +376,10 @@ class SpoolFile:
             with self.locks.writing:
                 self._write.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
             free -= _VACUUM_PAGES
-        self.keep_log_below(wal_limit)
 
     def keep_log_below(self, limit: int) -> None:
         """Cut the log if it is longer, in bytes."""
+        limit = limit if self.count else min(limit, _IDLE_LOG)
         with suppress(FileNotFoundError):
             if os.stat(f"{self.path}-wal").st_size > limit:
                 self.checkpoint()
@@ -371,14 +402,16 @@ class SpoolFile:
             self._write.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
 
     def empty(self) -> bool:
-        """Whether nothing is in it that anybody could want."""
-        if self.count or self.quarantined:
-            return False
+        """Whether nothing is in it that anybody could want: by looking, as it is deleted then."""
         with self.locks.reading:
-            return not self._read.execute("SELECT 1 FROM batch LIMIT 1").fetchone()
+            return not any(
+                self._read.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone()  # noqa: S608 - of these three
+                for table in ("event", "quarantine", "batch")
+            )
 
     def close(self) -> None:
-        with self.locks.both():
+        """Nobody else may be using it."""
+        with self.locks.reading:
             for connection in (self._read, self._write):
                 with suppress(sqlite3.Error):
                     connection.close()
@@ -421,6 +454,14 @@ def read_quarantined(connection: sqlite3.Connection) -> Generator[Quarantined]:
         "SELECT id, kind, reason, since, again, time, own, body FROM quarantine ORDER BY id"
     ):
         yield Quarantined(identity, kind, reason, since, again, Row(identity, time, bool(own), body))
+
+
+def _counted(connection: sqlite3.Connection, table: str) -> tuple[int, int, int]:
+    """The events in a table, their bytes, and the highest id."""
+    # One of two names.
+    query = f"SELECT count(*), ifnull(sum(length(body)), 0), ifnull(max(id), 0) FROM {table}"  # noqa: S608
+    count, size, last = cast("tuple[int, int, int]", connection.execute(query).fetchone())
+    return count, size + ROW_BYTES * count, last
 
 
 def remove(path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import json
+import logging
 import os
 import threading
 import time
@@ -29,9 +30,8 @@ from kubernaut_client.retry import seconds
 
 from . import forks
 from .directory import Directory
-from .outage import logger
 from .report import AlarmKind, SpoolAlarm, SpoolReport, SpoolStatus
-from .sender import Sender
+from .sender import Sender, logger
 from .service import service_for
 from .spool import Spool
 from .spoolfile import Locks, SpoolFile
@@ -43,6 +43,7 @@ EVENT_BYTES_LIMIT = 5 * 2**20 - 2
 _AT_EXIT_SECONDS = 5.0
 _POLL = 0.05
 _GRACE = 0.2
+_SET_BACK = 5_000_000
 _LONGEST_JOIN = 86400.0
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _open: weakref.WeakSet[AuditWriter] = weakref.WeakSet()
@@ -54,11 +55,13 @@ class AuditWriter:
 
     What is promised, of an event for which `emit` returned:
 
-    * It isn't lost: it is in the service's database, or it is in the spool. With `durability="process"` that holds
+    * It isn't lost: it is in the service's database (or in its dead letter queue, if it says so: `queued`), or it is
+      in the spool. With `durability="process"` that holds
       through `kill -9`, with `"power"` also when the machine dies, on a disk that keeps what it confirmed.
     * It isn't stored twice, unless the service stores a request later than 35 s after the attempt at it ended, or
       somebody else writes an event equal in every member, with the same microsecond, just while ours is on its way.
-    * What the service refuses for good is set apart with its reason, and goes nowhere by itself.
+    * What the service refuses is set apart with the reason, and stays in the spool. Only what its database can't store,
+      while it stores others, is tried again by itself, once a day.
 
     Args:
         client_or_url: A `DataStorageClient` or `AsyncDataStorageClient`, which stays yours and must stay open; or a
@@ -70,7 +73,8 @@ class AuditWriter:
             by up to 16 MiB for each process.
         on_invalid: What `emit` does with an event that the service could never store: `"raise"` it back, or keep it in
             `"quarantine"` and return.
-        on_alarm: Called with a `SpoolAlarm`, in the background thread; what it raises is logged.
+        on_alarm: Called with a `SpoolAlarm`, in the background thread, or in that of an `emit` that sets an event
+            apart; what it raises is logged. Alarms are logged, too, by `kubernaut_client.spool`.
 
     Safe to use from several threads, and after `fork()`: the child leaves the parent's file alone, and has one of its
     own from its first `emit` on. What is left in the end is delivered by the next process with the same directory.
@@ -117,7 +121,8 @@ class AuditWriter:
         on_invalid: str,
         on_alarm: Callable[[SpoolAlarm], object] | None,
     ) -> None:
-        if not isinstance(spool, str | os.PathLike) or not os.fspath(spool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        given = os.fspath(spool) if isinstance(spool, os.PathLike) else cast("object", spool)
+        if not isinstance(given, str) or not given or "\0" in given:
             raise ConfigurationError(f"spool must be the path of a directory, not {shown(spool)}")
         _one_of("durability", durability, "process", "power")
         _one_of("on_invalid", on_invalid, "raise", "quarantine")
@@ -130,20 +135,22 @@ class AuditWriter:
         self._on_invalid = on_invalid
         self._power = durability == "power"
         self._limit = spool_bytes
-        self._stamp_lock = threading.Lock()
-        self._last_stamp = 0
+        self._stamping = threading.RLock()
+        self._last_stamp = self._highest_stamp = 0
+        self._ending = threading.RLock()
+        self._put_off: float | None = None
+        """The timeout of a `close` that a signal handler called in the middle of an `emit`, which comes first."""
         self._closed = False
         self._ended: SpoolReport | None = None
         # Absolute, as a service may change its directory.
-        self._directory = Directory(Path(os.path.abspath(spool)))
+        self._directory = Directory(Path(os.path.abspath(given)))
         self._directory.check()
         self._service = service_for(client_or_url, tuning.attempt)
         self._begin()
         _open.add(self)
-        forks.register(self)
+        forks.register(self._locks, self._forked)
         # What a process before this one left is delivered, also if this one never emits anything.
-        self._sender.start()
-        self._started = True
+        self._wake()
 
     def _begin(self) -> None:
         self._spool = Spool(
@@ -174,18 +181,20 @@ class AuditWriter:
             return
         if self._spool.append(emitted, stamp, own, body):
             self._wake()
+        if self._put_off is not None and not self._spool.busy_here():
+            self.close(self._put_off)
 
     def _encoded(self, event: Event) -> tuple[int, str, bool, bytes]:
         """When it is emitted, its time, whether that was made here, and the event as it is sent."""
         members = _members(event)
-        emitted = self._stamp()
-        own = members.get("event_timestamp") is None
-        if own:
+        emitted, unique = self._stamp()
+        missing = members.get("event_timestamp") is None
+        if missing:
             stamp = datetime.fromtimestamp(emitted // 1_000_000, UTC).replace(microsecond=emitted % 1_000_000)
             members = {**members, "event_timestamp": stamp}
         payload = limits.AUDIT_EVENT.check(members)
         at: str = payload["event_timestamp"]
-        if not own:
+        if not missing:
             age = emitted / 1e6 - datetime.fromisoformat(at).timestamp()
             if age > limits.EVENT_AGE_LIMIT.total_seconds():
                 reason = f"is {age / 86400:.1f} days old, and the service takes no event older than 7 days"
@@ -194,14 +203,21 @@ class AuditWriter:
         if len(body) > EVENT_BYTES_LIMIT:
             reason = f"has {len(body)} bytes as JSON, of {EVENT_BYTES_LIMIT} that the service takes"
             raise InvalidRequestError(f"event: {reason}", field="event_data")
-        return emitted, at, own, body
+        return emitted, at, missing and unique, body
 
-    def _stamp(self) -> int:
-        """Now, in microseconds since 1970, but never the same twice, and never backwards."""
+    def _stamp(self) -> tuple[int, bool]:
+        """Now, in microseconds since 1970, and whether no event had this time before.
+
+        A clock that is set back by seconds isn't waited for; until it is where it was before, a time may come again.
+        """
         now = int(self._tuning.clock.time() * 1e6)
-        with self._stamp_lock:
-            self._last_stamp = max(now, self._last_stamp + 1)
-            return self._last_stamp
+        with self._stamping:
+            if now <= self._last_stamp < now + _SET_BACK:
+                now = self._last_stamp + 1
+            self._last_stamp = now
+            unique = now > self._highest_stamp
+            self._highest_stamp = max(now, self._highest_stamp)
+            return now, unique
 
     def _keep_invalid(self, event: object, error: InvalidRequestError) -> None:
         try:
@@ -209,10 +225,10 @@ class AuditWriter:
         # It may be anything, and what is wrong with it may be that it can't be written down.
         except Exception:  # noqa: BLE001 - see above
             body = json.dumps({"of type": type(event).__name__}).encode()
-        self._spool.keep_apart("invalid", str(error), self._stamp(), body)
+        self._spool.keep_apart("invalid", str(error), self._stamp()[0], body)
         self._sender.count_quarantined()
-        logger.error("an audit event is set apart: %s", error)
-        self._alarm("quarantined", f"an audit event is set apart: {error}", 1)
+        # The reason may quote the event, so it stays in the file.
+        self._alarm("quarantined", f"set apart as invalid: 1 event, for its {_field(error)}; `list` tells why", 1)
         self._wake()
 
     # ---- waiting ---------------------------------------------------------------------------------------------------
@@ -235,29 +251,37 @@ class AuditWriter:
         end = self._end(timeout)
         wanted: dict[SpoolFile, int] = {}
         with self._urgently():
-            while not self._delivered(wanted) and time.monotonic() < end:  # noqa: ASYNC110 - see below
+            while not await asyncio.to_thread(self._delivered, wanted) and time.monotonic() < end:  # noqa: ASYNC110
                 # Threads settle them, and can't wake a task of a loop that may be gone by then.
                 await asyncio.sleep(min(_POLL, max(end - time.monotonic(), 0)))
         return self._report()
 
-    def close(self, timeout: float = 5.0) -> SpoolReport:
+    def close(self, timeout: float | None = 5.0) -> SpoolReport:
         """Take no more events, and wait up to `timeout` seconds for those that are there; safe to call again.
 
-        What isn't delivered then stays in the spool, for the next process with the same directory.
+        What isn't delivered then stays in the spool, for the next process with the same directory. Called by a signal
+        handler in the middle of an `emit`, it is done at the end of that.
         """
         end = self._end(timeout)
-        if not self._closing():
+        self._refuse_more()
+        if self._spool.busy_here():
+            self._put_off = 5.0 if timeout is None else timeout
             return self._report()
-        self.flush(max(end - time.monotonic(), 0))
+        if self._ended is None:
+            self.flush(None if timeout is None else max(end - time.monotonic(), 0))
         return self._finish(end)
 
-    async def aclose(self, timeout: float = 5.0) -> SpoolReport:
-        """`close` for asyncio."""
+    async def aclose(self, timeout: float | None = 5.0) -> SpoolReport:
+        """`close` for asyncio; cancelled, it waits no more."""
         end = self._end(timeout)
-        if not self._closing():
-            return self._report()
-        await self.aflush(max(end - time.monotonic(), 0))
-        return await asyncio.to_thread(self._finish, end)
+        self._refuse_more()
+        try:
+            if self._ended is None:
+                await self.aflush(None if timeout is None else max(end - time.monotonic(), 0))
+            return await asyncio.to_thread(self._finish, end)
+        except asyncio.CancelledError:
+            self._finish(time.monotonic())
+            raise
 
     def status(self) -> SpoolStatus:
         """How it is, from what this process knows: nothing is asked of the service."""
@@ -266,7 +290,7 @@ class AuditWriter:
         return SpoolStatus(
             waiting=totals.waiting + totals.unsettled,
             oldest_seconds=0.0 if self._ended else self._spool.oldest(),
-            bytes=self._spool.bytes,
+            bytes=self._spool.size,
             totals=totals,
             last_error=sender.last_error,
             last_success=sender.last_success,
@@ -300,11 +324,11 @@ class AuditWriter:
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
+        """Have the sender look; it is begun first where that is still to be done, as in a forked child."""
         if not self._started:
-            with self._stamp_lock:
-                if not self._started:  # in a forked child, where threads are begun when they are needed
-                    self._sender.start()
-                    self._started = True
+            with self._stamping:
+                # An event that is in the spool isn't refused because there is no thread for it now.
+                self._started = self._started or self._sender.start()
         self._sender.wake()
 
     def _end(self, timeout: float | None) -> float:
@@ -317,17 +341,22 @@ class AuditWriter:
 
         Not before the directory was looked at for what others left.
         """
-        if self._ended is not None or not self._started:
+        if self._ended is not None or not self._started or self._spool.busy_here() or self._sender.decides():
             return True
         if not self._sender.scanned:
             return False
         if not wanted:
             wanted.update({file: file.last for file in tuple(self._spool.files)})
         for file, last in wanted.items():
-            if file.count and file in self._spool.files:
-                oldest = file.oldest()
+            if file in self._spool.files:
+                oldest = self._spool.oldest_in(file)
                 if oldest is not None and oldest[0] <= last:
                     return False
+            elif file in self._spool.moved:
+                # It was corrupt, and what could be read of it is in another one.
+                wanted.clear()
+                self._spool.moved.discard(file)
+                return False
         return True
 
     @contextmanager
@@ -342,26 +371,28 @@ class AuditWriter:
     def _report(self) -> SpoolReport:
         return self._ended or self._sender.totals()
 
-    def _closing(self) -> bool:
-        """Take no more events; False if that was so already."""
+    def _refuse_more(self) -> None:
         with self._spool.locks.writing:
-            first, self._closed = not self._closed, True
-            self._spool.closed = True
-            return first
+            self._closed = self._spool.closed = True
 
     def _finish(self, end: float) -> SpoolReport:
-        self._sender.stop(min(max(end - time.monotonic(), _GRACE), _LONGEST_JOIN))
-        with self._spool.locks.both():
-            report = self._sender.totals()
-            self._spool.close()
-            self._ended = report
-        self._service.close()
-        _open.discard(self)
+        with self._ending:
+            if self._ended is not None:
+                return self._ended
+            # What is in progress although all is delivered is no more than a look around.
+            self._sender.stop(min(max(end - time.monotonic(), _GRACE), _LONGEST_JOIN))
+            with self._spool.locks.both():
+                report = self._sender.totals()
+                self._spool.close()
+                self._ended = report
+            self._service.close()
+            _open.discard(self)
         if not report.done:
             logger.warning("the audit writer is closed; what isn't delivered stays in the spool: %s", report)
         return report
 
     def _alarm(self, kind: AlarmKind, message: str, count: int) -> None:
+        logger.log(logging.WARNING if kind in ("away", "back") else logging.ERROR, "%s", message)
         if self._on_alarm is None:
             return
         try:
@@ -370,23 +401,35 @@ class AuditWriter:
         except Exception as error:  # noqa: BLE001 - see above
             logger.warning("on_alarm raised %s; the writer goes on", type(error).__name__)
 
-    def locks(self) -> Locks:
+    def _locks(self) -> Locks:
         """What must be held while this process forks."""
         return self._spool.locks
 
-    def forked(self) -> None:
+    def _forked(self) -> None:
         """In a forked child: leave what the parent has, and have nothing yet."""
         forks.leave(*self._spool.abandon())
-        self._stamp_lock = threading.Lock()
+        self._stamping, self._ending = threading.RLock(), threading.RLock()
         if not self._closed:
             self._begin()
 
 
 def _members(event: Event) -> Mapping[str, Any]:
     findings = limits.Findings()
-    members = limits.as_mapping(event, "event", findings)
-    findings.raise_first()
-    return cast("Mapping[str, Any]", members)
+    try:
+        members = limits.as_mapping(event, "event", findings)
+        findings.raise_first()
+        return dict(cast("Mapping[str, Any]", members))
+    except InvalidRequestError:
+        raise
+    # Callers give mappings of their own.
+    except Exception as error:
+        reason = f"event: can't be read ({type(error).__name__})"
+        raise InvalidRequestError(reason, field="event") from error
+
+
+def _field(error: InvalidRequestError) -> str:
+    """The member that is wrong; a key of the event's own data isn't shown."""
+    return (error.field or "event").partition(".")[0].partition("[")[0][:60]
 
 
 def _one_of(name: str, value: object, *choices: str) -> None:
@@ -397,4 +440,8 @@ def _one_of(name: str, value: object, *choices: str) -> None:
 @atexit.register
 def _close_all() -> None:
     for writer in tuple(_open):
-        writer.close(_AT_EXIT_SECONDS)
+        try:
+            writer.close(_AT_EXIT_SECONDS)
+        # Each of them is to be closed; what is left in the spool is safe.
+        except Exception as error:  # noqa: BLE001 - see above
+            logger.warning("the audit writer could not be closed: %s", type(error).__name__)

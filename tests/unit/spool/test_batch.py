@@ -70,7 +70,7 @@ class TestTwins:
         twins = Twins()
         assert twins.add(row(1), "first")
         assert not twins.add(row(2), "second")
-        twins.forget([row(1)], "first")
+        twins.forget("first")
         assert twins.add(row(2), "second")
 
     @pytest.mark.parametrize(
@@ -108,6 +108,6 @@ class TestTwins:
     def test_what_one_forgets_the_others_keep(self) -> None:
         twins = Twins()
         assert twins.add(row(1), "first") and twins.add(row(2, event_type="u"), "second")
-        twins.forget([row(2, event_type="u")], "second")
+        twins.forget("second")
         assert not twins.add(row(3), "third")
         assert twins.add(row(4, event_type="u"), "third")

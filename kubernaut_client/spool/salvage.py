@@ -1,0 +1,74 @@
+"""Reading what can be read of a corrupt spool file, into a new one.
+
+Which of its events may have arrived is known if the table that says so can be read whole; else any of them may have.
+When this is done, and what becomes of the files, is left to `spool`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from .spoolfile import Locks, SpoolFile, read_sent
+
+_AT_ONCE = 500
+_TABLES = {
+    "event": "id, emitted, time, own, body",
+    "batch": "id, events, sent, boot, until, baseline, stored",
+    "quarantine": "id, kind, reason, since, again, emitted, time, own, body",
+}
+
+
+def salvage(corrupt: Path, target: Path, locks: Locks) -> tuple[int, int]:
+    """Fill a new file; how many events to be delivered, and how many that were set apart, could be read."""
+    target.touch(0o600)
+    file = SpoolFile(target, locks, "nobody")
+    try:
+        sent = _sent(corrupt)
+        if sent is not None:
+            file.restore("batch", sent)
+        events = 0
+        for rows in _rows(corrupt, "event"):
+            file.restore("event", rows)
+            if sent is None:
+                file.restore("batch", [(None, json.dumps([[row[0], row[0]]]), 0.0, "", 0.0, None, 0) for row in rows])
+            events += len(rows)
+        apart = 0
+        for rows in _rows(corrupt, "quarantine"):
+            file.restore("quarantine", rows)
+            apart += len(rows)
+    finally:
+        file.close()
+    return events, apart
+
+
+def _sent(corrupt: Path) -> list[Sequence[Any]] | None:
+    """The rows of `batch`; None unless all of them can be read."""
+    try:
+        with closing(sqlite3.connect(corrupt)) as connection:
+            read_sent(connection)
+            return connection.execute(f"SELECT {_TABLES['batch']} FROM batch").fetchall()  # noqa: S608 - see above
+    except sqlite3.Error:
+        return None
+
+
+def _rows(corrupt: Path, table: str) -> Iterator[list[Sequence[Any]]]:
+    """The rows of a table that can be read, from both ends."""
+    highest = 0
+    for order in ("ASC", "DESC"):
+        rows: list[Sequence[Any]] = []
+        with suppress(sqlite3.Error), closing(sqlite3.connect(corrupt)) as connection:
+            query = f"SELECT {_TABLES[table]} FROM {table} WHERE id > ? ORDER BY id {order}"  # noqa: S608 - see above
+            for row in connection.execute(query, (highest,)):
+                rows.append(row)
+                if order == "ASC":
+                    highest = row[0]
+                if len(rows) == _AT_ONCE:
+                    yield rows
+                    rows = []
+        if rows:
+            yield rows
