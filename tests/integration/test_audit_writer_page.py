@@ -332,6 +332,15 @@ def connect(place: Path) -> socket.socket:
     return connection
 
 
+def listens(place: Path) -> bool:
+    """The socket is there before anybody listens at it."""
+    try:
+        connect(place).close()
+    except OSError:
+        return False
+    return True
+
+
 def ask(connection: socket.socket, remediation: str) -> None:
     """Ask for a remediation."""
     connection.sendall(f"GET /{remediation} HTTP/1.1\r\nHost: service\r\nConnection: close\r\n\r\n".encode())
@@ -342,7 +351,7 @@ def test_gunicorn_with_preload(emulator: Emulator, place: Path) -> None:
     """The master makes the writer and forks; each worker emits; one of them is killed; all is stored once."""
     spool = place / "audit"
     with gunicorn(emulator, place, spool) as master:
-        eventually(lambda: (place / "http").exists() or master.poll() is not None)
+        eventually(lambda: listens(place) or master.poll() is not None)
         assert master.poll() is None, (place / "log").read_text()
         with emulator.refuse_connections():
             # A worker reads from the first one until something comes, so the other answers meanwhile.
