@@ -108,7 +108,9 @@ class SpoolFile:
         self._token = token
         self.unsealed_since: float | None = None
         """When the first event came, by the caller's clock, that belongs to no batch yet; for whoever seals."""
-        with locks.both():
+        # One of them keeps the process from forking meanwhile. The other must not be taken: who begins a file in the
+        # middle of an emit has this one already.
+        with locks.writing:
             self._write = _connect(path)
             try:
                 self._read = _connect(path)
