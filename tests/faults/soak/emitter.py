@@ -21,6 +21,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 from kubernaut_client import AsyncDataStorageClient, AuditWriter, DataStorageClient, SpoolError
 from kubernaut_client.spool.directory import Directory
@@ -30,7 +31,7 @@ from .ledger import Ledger
 from .setting import Setting
 
 TROUBLES = "troubles"
-_VALUES = (
+_VALUES: tuple[Any, ...] = (
     None,
     True,
     0,
@@ -268,11 +269,8 @@ class Emitter:
 
     def _full_disk(self) -> None:
         """The disk says that it has no room."""
-        free, Directory.free = Directory.free, lambda _: 0  # type: ignore[method-assign]
-        try:
+        with patch.object(Directory, "free", lambda _: 0):
             self._go_on()
-        finally:
-            Directory.free = free  # type: ignore[method-assign]
 
     def _fork(self) -> None:
         """A child goes on with the same writer, and ends in one of the ways in which children do."""

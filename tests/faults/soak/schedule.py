@@ -134,7 +134,7 @@ def draw(setting: Setting) -> list[Step]:
 
 def _requests(chance: random.Random, setting: Setting) -> list[Step]:
     steps: list[Step] = []
-    for _ in range(max(round(setting.minutes * 14), 1)):
+    for _ in range(max(round(setting.minutes * 20), 1)):
         kind = chance.choices(_KINDS, [each.weight for each in _KINDS])[0]
         step = Requests(
             at=chance.uniform(0, setting.seconds * 0.95),

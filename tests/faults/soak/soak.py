@@ -25,7 +25,7 @@ from .nursery import Nursery
 from .schedule import BATCH, Deal, Requests, Service, Step
 from .setting import Setting
 
-_DURATIONS = ("hold", "delay")
+_DURATIONS = {"hold", "delay"}
 _DELIVERY = 60.0
 _PATIENCE = 60.0
 _SHOWN = 5
@@ -202,7 +202,9 @@ class Soak:
         chance = Chance(step, time.monotonic() + self._setting.real(step.lasts))
         if step.queued:
             self._queued.append(chance)
-        how = {name: self._setting.real(value) if name in _DURATIONS else value for name, value in step.how.items()}
+        how: dict[str, Any] = dict(step.how)
+        for name in _DURATIONS & how.keys():
+            how[name] = self._setting.real(how[name])
         self._emulator.fault(step.operation, count=step.most, when=chance, **how)
 
     def _change(self, step: Service) -> list[Callable[[], None]]:
@@ -213,13 +215,14 @@ class Soak:
         if step.state == "shutdown":
             emulator.shutdown(delay=0, deadline=self._setting.real(step.lasts))
             return [emulator.restart]
-        context: AbstractContextManager[None] = {
+        contexts: dict[str, Callable[[], AbstractContextManager[None]]] = {
             "refuse": emulator.refuse_connections,
             "database": emulator.database_down,
             "redis": emulator.redis_down,
             "partition": emulator.no_partition,
             "clock": lambda: emulator.clock(timedelta(seconds=step.offset)),
-        }[step.state]()
+        }
+        context = contexts[step.state]()
         context.__enter__()
 
         def end() -> None:
