@@ -51,7 +51,7 @@ def main() -> int:
             print(f"seed {seed}: {found}", flush=True)
             for trouble in found.troubles:
                 print(f"  {trouble}", flush=True)
-            if found.stalled > setting.slack:
+            if setting.fence and found.stalled > setting.slack:
                 stalled += 1
                 print(f"  this machine stood still for {found.stalled:.1f} s: doubles say nothing", flush=True)
             if found.bad:

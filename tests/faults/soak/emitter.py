@@ -291,7 +291,7 @@ class Emitter:
         """A second thread."""
         chance = random.Random(self._name)
         while not self._stopping:
-            key = f"{self._name}t{chance.getrandbits(60)}"
+            key = f"{self._name}.t{chance.getrandbits(40)}"
             self._keep(key)
             time.sleep(chance.uniform(0, 2 * self._pace))
 
