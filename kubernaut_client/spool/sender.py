@@ -17,7 +17,7 @@ from queue import Empty, SimpleQueue
 
 from kubernaut_client import limits
 from kubernaut_client.batches import Blame, Refusal
-from kubernaut_client.errors import APIError, KubernautError, TransportError
+from kubernaut_client.errors import APIError, KubernautError
 
 from .batch import Batch, Row, Twins, content_of, witnesses
 from .outage import Outage, logger
@@ -26,7 +26,7 @@ from .service import Service
 from .spool import Spool
 from .spoolfile import SpoolFile, TakenError, explained, is_corrupt
 from .tuning import Tuning
-from .verdict import Judged, Verdict, arrived, in_future, judge, too_old
+from .verdict import Judged, Verdict, arrived, forbidden, in_future, judge, too_old
 
 Alarm = Callable[[AlarmKind, str, int], None]
 
@@ -367,10 +367,11 @@ class Sender:
             try:
                 batch.baseline = self._service.copies(standing[0].payload())
             except KubernautError as error:
-                if isinstance(error, TransportError) or (isinstance(error, APIError) and error.status >= 500):
+                # Without it a copy that was stored before would be taken for this one.
+                if not forbidden(error):
                     result.judged = Judged(Verdict.UNSENT, f"{type(error).__name__}: {error}", error=error)
                     return
-                # Whoever may write but not read goes without.
+                # Whoever may write but not read goes without: nothing can be looked for then, either.
         longest = self._service.attempt + self._tuning.fence
         batch.until = self._clock.monotonic() + longest
         batch.final = False
