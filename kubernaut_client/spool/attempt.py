@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kubernaut_client.errors import APIError, KubernautError, TransportError
+from kubernaut_client.errors import KubernautError
 
 from .batch import Batch, Row, content_of, witnesses
 from .service import Service
 from .tuning import Tuning
-from .verdict import Judged, Verdict, arrived, judge
+from .verdict import Judged, Verdict, arrived, forbidden, judge
 
 
 @dataclass(slots=True)
@@ -67,10 +67,11 @@ class Attempts:
             try:
                 batch.baseline = self._service.copies(standing[0].payload())
             except KubernautError as error:
-                if isinstance(error, TransportError) or (isinstance(error, APIError) and error.status >= 500):
+                # Without it a copy that was stored before would be taken for this one.
+                if not forbidden(error):
                     result.judged = Judged(Verdict.UNSENT, f"{type(error).__name__}: {error}", error=error)
                     return
-                # Whoever may write but not read goes without.
+                # Whoever may write but not read goes without: nothing can be looked for then, either.
         # Its time begins before it is written down until when it may arrive: a process that is paused in between comes
         # too late to send anything.
         store = self._service.begin()

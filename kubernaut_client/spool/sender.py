@@ -320,7 +320,7 @@ class Sender:
         elif isinstance(result.fault, sqlite3.Error):
             self._disk_failed(result.fault, batch.file)
         elif result.fault is not None:
-            logger.error("delivering a batch failed: %s", type(result.fault).__name__)
+            logger.error("delivering a batch failed: %s", type(result.fault).__name__, exc_info=result.fault)
             self._trouble(type(result.fault).__name__)
         elif judged is not None and judged.verdict in (Verdict.STORED, Verdict.QUEUED):
             self._settled(batch, judged.verdict)

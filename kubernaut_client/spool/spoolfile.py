@@ -374,7 +374,8 @@ class SpoolFile:
             (free,) = self._read.execute("PRAGMA freelist_count").fetchone()
         while free > (_FREE_PAGES if self.count else 0):
             with self.locks.writing:
-                self._write.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+                # With `execute` only the first page of them would go.
+                self._write.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
             free -= _VACUUM_PAGES
 
     def keep_log_below(self, limit: int) -> None:

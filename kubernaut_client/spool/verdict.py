@@ -83,6 +83,11 @@ def arrived(copies: Sequence[int], baseline: int | None) -> bool:
     return all(copies) and (not copies or copies[0] > (baseline or 0))
 
 
+def forbidden(error: KubernautError) -> bool:
+    """Whether reading isn't allowed, by the word of whoever checks that; a proxy's page says nothing."""
+    return isinstance(error, APIError) and error.status == 403 and not _is_page(error)
+
+
 def too_old(reason: str) -> bool:
     """Whether an event was refused for its age; then so is every older one."""
     return "timestamp is too old" in reason

@@ -584,3 +584,19 @@ def test_timeouts(quick: AuditWriter, timeout: Any) -> None:
         with pytest.raises(InvalidRequestError, match="timeout"):
             method(timeout)
     assert not quick.closed
+
+
+@pytest.mark.parametrize(
+    "how", [{"status": 404}, {"status": 200, "html": True}, {"status": 403, "html": True}, {"truncate": 20}]
+)
+def test_a_copy_stored_before_is_no_proof(emulator: Emulator, tmp_path: Path, how: dict[str, Any]) -> None:
+    """If it can't be asked how many copies of an event are there already, it isn't sent."""
+    equal = event(event_timestamp=moment())
+    with writer(emulator.url, tmp_path) as audit:
+        audit.emit(equal)
+        assert audit.flush(PATIENCE).stored == 1
+        emulator.fault(QUERY, **how)
+        emulator.fault(BATCH, drop="before")
+        audit.emit(equal)
+        assert audit.flush(PATIENCE).stored == 2
+    assert len(emulator.rows("audit_events")) == 2
