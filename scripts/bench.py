@@ -2,7 +2,7 @@
 
 A budget is a `Case`: what is measured, over what, and the limit. The two are run alternately, many times; the figure is
 the median of the one over the median of the other, which a machine that is busy for a while, or slow, changes little.
-Absolute times are printed for the reader; only those of the import and of the emulator have a limit.
+Absolute times are printed for the reader; only those of the import, of the emulator and of `emit` have a limit.
 
     scripts/bench                 all cases
     scripts/bench NAME...         some of them
@@ -21,11 +21,13 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -397,6 +399,122 @@ def created_over_posting() -> Generator[Pair, None, None]:
 
         yield Pair(ours, theirs, rounds=3, repeats=1, before=empty)
         connection.close()
+
+
+_EVENTS = 10_000
+_BATCH = 500
+_CONNECTIONS = 4
+_DRAINS = 5
+_AWAY = "http://127.0.0.1:9"  # where nobody listens
+
+
+def numbered(size: int) -> list[dict[str, object]]:
+    """Audit events that leave their time to the writer."""
+    return [{name: value for name, value in each.items() if name != "event_timestamp"} for each in events(size, "rr-1")]
+
+
+def posted(url: str, bodies: list[bytes]) -> float:
+    """The seconds that it takes to post ready-made batches over as many connections as the writer has."""
+
+    def post(share: list[bytes]) -> None:
+        connection = http.client.HTTPConnection(url.removeprefix("http://"))
+        for body in share:
+            connection.request("POST", "/api/v1/audit/events/batch", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 201:
+                raise RuntimeError(f"{answer.status} for a batch")
+        connection.close()
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+        list(pool.map(post, (bodies[each::_CONNECTIONS] for each in range(_CONNECTIONS))))
+    return time.perf_counter() - started
+
+
+def audit_drain() -> list[Figure]:
+    """Delivering through `AuditWriter`, a filled spool and while emitting; over posting ready-made batches."""
+    from kubernaut_client import AuditWriter
+
+    given = numbered(_EVENTS)
+    ready = [
+        {**each, "event_timestamp": (datetime.now(UTC) - timedelta(microseconds=number)).isoformat()}
+        for number, each in enumerate(given)
+    ]
+    bodies = [
+        json.dumps(ready[start : start + _BATCH], separators=(",", ":")).encode() for start in range(0, _EVENTS, _BATCH)
+    ]
+
+    def delivered(writer: AuditWriter, emitted: list[dict[str, object]]) -> float:
+        started = time.perf_counter()
+        for each in emitted:
+            writer.emit(each)
+        report = writer.flush(120)
+        if report.stored != _EVENTS:
+            raise RuntimeError(f"not all was stored: {report}")
+        seconds = time.perf_counter() - started
+        writer.close()
+        return seconds
+
+    drained: list[float] = []
+    emitting: list[float] = []
+    ready_made: list[float] = []
+    with emulator() as url, tempfile.TemporaryDirectory() as directory:
+        for number in range(_DRAINS):
+            control(url, "reset")
+            spool = Path(directory, str(number))
+            with AuditWriter(_AWAY, spool=spool) as filling:
+                for each in given:
+                    filling.emit(each)
+                filling.close(0)
+            drained.append(delivered(AuditWriter(url, spool=spool), []))
+            ready_made.append(posted(url, bodies))
+            emitting.append(delivered(AuditWriter(url, spool=spool), given))
+    theirs = statistics.median(ready_made)
+    what = "over posting ready-made batches on 4 connections"
+    return [
+        Figure("audit-drain", f"draining a spool {what}", statistics.median(drained) / theirs, "times", 1 / 0.9),
+        Figure(
+            "audit-drain", f"with emit in the process {what}", statistics.median(emitting) / theirs, "times", 1 / 0.6
+        ),
+    ]
+
+
+CASES["audit-drain"] = audit_drain
+
+
+def audit_emit() -> list[Figure]:
+    """`emit` on one thread and on four that do nothing else, while the service is away."""
+    from kubernaut_client import AuditWriter
+
+    figures: list[Figure] = []
+    for threads, median, highest in ((1, 50, 500), (4, 100, 5000)):
+        given = numbered(20_000 // threads)
+        seconds: list[float] = []
+        with tempfile.TemporaryDirectory() as directory, AuditWriter(_AWAY, spool=directory) as writer:
+
+            def emit(writer: AuditWriter = writer, given: list[dict[str, object]] = given) -> list[float]:
+                found: list[float] = []
+                for each in given:
+                    started = time.perf_counter()
+                    writer.emit(each)
+                    found.append(time.perf_counter() - started)
+                return found
+
+            with ThreadPoolExecutor(threads) as pool:
+                for found in [pool.submit(emit) for _ in range(threads)]:
+                    seconds += found.result()
+            writer.close(0)
+        name = f"emit() on {threads} thread{'s' if threads > 1 else ''}"
+        ninety_nine = statistics.quantiles(seconds, n=100)[98]
+        figures += [
+            Figure("audit-emit", f"{name}, median", statistics.median(seconds) * 1e6, "µs", median),
+            Figure("audit-emit", f"{name}, 99th percentile", ninety_nine * 1e6, "µs", highest),
+        ]
+    return figures
+
+
+CASES["audit-emit"] = audit_emit
 
 
 def main() -> int:

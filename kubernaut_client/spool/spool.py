@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,7 +55,6 @@ class Spool:
         self.moved: set[SpoolFile] = set()
         """Files that were set aside, with what could be read of them in another one."""
         self.closed = False
-        self._busy: int | None = None
         self._limit = limit
         self._power = power
         self._tuning = tuning
@@ -91,19 +89,17 @@ class Spool:
         turn = self._turns.ask()
         try:
             with self.locks.writing:
-                self._turns.got(turn)
-                before, self._busy = self._busy, threading.get_ident()
+                before = self._turns.enter(turn)
                 try:
                     return self._written_now(size, write)
                 finally:
-                    self._busy = before
+                    self._turns.leave(before)
         finally:
-            self._turns.got(turn)
-            self._turns.give_way()
+            self._turns.give_way(turn)
 
     def busy_here(self) -> bool:
         """Whether the calling thread is in the middle of keeping an event: it is a signal handler then."""
-        return self._busy == threading.get_ident()
+        return self._turns.inside_here()
 
     def _written_now(self, size: int, write: Callable[[SpoolFile], T]) -> T:
         path = self.directory.path

@@ -434,19 +434,18 @@ class NewerError(Exception):
 
 def read_sent(connection: sqlite3.Connection) -> list[Sent]:
     """The rows of `batch`."""
-    found = connection.execute("SELECT id, events, sent, boot, until, baseline, stored FROM batch ORDER BY id")
-    return [
-        Sent(
-            identity,
-            tuple((first, last) for first, last in json.loads(events)),
-            sent,
-            boot,
-            until,
-            baseline,
-            bool(stored),
-        )
-        for identity, events, sent, boot, until, baseline, stored in found
-    ]
+    rows = connection.execute("SELECT id, events, sent, boot, until, baseline, stored FROM batch ORDER BY id")
+    try:
+        return [
+            Sent(identity, _ranges(events), sent, boot, until, baseline, bool(stored))
+            for identity, events, sent, boot, until, baseline, stored in rows
+        ]
+    except (ValueError, TypeError) as error:
+        raise CorruptError(f"a row of batch can't be read: {error}") from error
+
+
+def _ranges(text: str) -> Ranges:
+    return tuple((int(first), int(last)) for first, last in json.loads(text))
 
 
 def read_quarantined(connection: sqlite3.Connection) -> Generator[Quarantined]:
