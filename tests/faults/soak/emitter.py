@@ -146,7 +146,9 @@ class Emitter:
         if not self._tame and self._chance.random() < 0.2:
             helper.start()
         turns = 0
-        while not self._stopping and (most is None or turns < most):
+        parent = os.getppid()
+        # Without its parent nobody is left to end it.
+        while not self._stopping and os.getppid() == parent and (most is None or turns < most):
             turns += 1
             deed = self._chance.choices(list(self._kinds), list(self._kinds.values()))[0]
             deed()
@@ -344,6 +346,8 @@ def _wait(pid: int, seconds: float) -> int | None:
 
 def main() -> None:
     """Fork a process for each `start` that comes, and say of each `wait` how one ended."""
+    # Ctrl-C goes to all of them, and ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # A child of a process with threads is what is to be tested.
     warnings.simplefilter("ignore", DeprecationWarning)
     running: set[int] = set()
