@@ -278,6 +278,13 @@ class Spool:
 
     def _open(self, owned: Ownership) -> SpoolFile | None:
         try:
+            return self._opened(owned)
+        except BaseException:
+            owned.release()
+            raise
+
+    def _opened(self, owned: Ownership) -> SpoolFile | None:
+        try:
             file = SpoolFile(owned.path, self.locks, self._token, power=self._power)
         except NewerError as error:
             self._left_alone.add(owned.path)
@@ -313,7 +320,7 @@ class Spool:
             f"{apart} that were set apart"
         )
         self._alarm("unreadable", text, salvaged)
-        return self._open(owned)
+        return self._opened(owned)
 
     def _tell(self, path: Path, text: str) -> None:
         if path not in self._told:

@@ -372,11 +372,15 @@ class SpoolFile:
         """Give the disk back what isn't needed. Holds up an `emit` for a moment, and only if there is something."""
         with self.locks.reading:
             (free,) = self._read.execute("PRAGMA freelist_count").fetchone()
+        if not free or (self.count and free <= _FREE_PAGES):
+            return
         while free > (_FREE_PAGES if self.count else 0):
             with self.locks.writing:
                 # With `execute` only the first page of them would go.
                 self._write.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
             free -= _VACUUM_PAGES
+        if not self.count:
+            self.checkpoint()  # which is what makes the file itself smaller
 
     def keep_log_below(self, limit: int) -> None:
         """Cut the log if it is longer, in bytes."""

@@ -362,7 +362,8 @@ class AuditWriter:
     @contextmanager
     def _urgently(self) -> Generator[None]:
         self._sender.urgent += 1
-        self._sender.wake()
+        if self._started or self._spool.files:
+            self._wake()
         try:
             yield
         finally:
