@@ -139,6 +139,7 @@ class Sender:
             self._quarantined += 1
 
     def totals(self) -> SpoolReport:
+        count = self._spool.count
         with self.progress:
             unsettled = sum(len(batch) for batch in (*self._unsettled, *self._active))
             return SpoolReport(
@@ -146,7 +147,7 @@ class Sender:
                 queued=self._totals[Verdict.QUEUED],
                 quarantined=self._quarantined,
                 unsettled=unsettled,
-                waiting=max(self._spool.count - unsettled, 0),
+                waiting=max(count - unsettled, 0),
             )
 
     # ---- the threads -----------------------------------------------------------------------------------------------
@@ -556,8 +557,7 @@ class Sender:
     def _keep_up_file(self, file: SpoolFile, check: bool) -> None:
         if not self._sealing.knows(file):
             self._load(file)
-        if file is self._spool.current:
-            file.notice_appended()
+        file.notice_appended()
         if check:
             file.recount()
         released = sum(batch.failures == self._tuning.failures - 1 and len(batch) == 1 for batch in self._held)

@@ -89,17 +89,17 @@ class Spool:
         turn = self._turns.ask()
         try:
             with self.locks.writing:
-                before = self._turns.enter(turn)
                 try:
+                    self._turns.enter(turn)
                     return self._written_now(size, write)
                 finally:
-                    self._turns.leave(before)
+                    self._turns.leave()
         finally:
             self._turns.give_way(turn)
 
     def busy_here(self) -> bool:
         """Whether the calling thread is in the middle of keeping an event: it is a signal handler then."""
-        return self._turns.inside_here()
+        return self.locks.writing_here()
 
     def _written_now(self, size: int, write: Callable[[SpoolFile], T]) -> T:
         path = self.directory.path
@@ -164,6 +164,9 @@ class Spool:
     @property
     def count(self) -> int:
         """Events that aren't known to be stored, in the files of this process."""
+        for file in tuple(self.files):
+            with suppress(sqlite3.Error):
+                file.notice_appended()
         return sum(file.count for file in self.files)
 
     def oldest(self) -> float:

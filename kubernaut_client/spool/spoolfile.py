@@ -83,6 +83,11 @@ class Locks:
         self.reading = threading.RLock()
         self.writing = threading.RLock()
 
+    def writing_here(self) -> bool:
+        """Whether the calling thread has the lock for writing."""
+        # What `threading.Condition` asks of its lock, too.
+        return bool(cast("Any", self.writing)._is_owned())
+
     @contextmanager
     def both(self) -> Generator[None]:
         with self.reading, self.writing:
@@ -112,6 +117,7 @@ class SpoolFile:
         self.count: int = 0
         """Events that are not known to be stored."""
         self._event_bytes = self._kept_bytes = 0
+        self._uncertain = False
         self.quarantined: int = 0
         self.last: int = 0
         """The highest id that was given to an event."""
@@ -163,10 +169,12 @@ class SpoolFile:
         self.last = max(last, highest)
 
     def notice_appended(self) -> None:
-        """Look for events whose `append` was interrupted right at its end."""
-        with self.locks.both():
-            (highest,) = self._read.execute("SELECT max(id) FROM event").fetchone()
-            self.appended = max(self.appended, highest or 0)
+        """Look whether an `append` that was interrupted has kept its event."""
+        if self._uncertain:
+            with self.locks.both():
+                self.count, self._event_bytes, highest = _counted(self._read, "event")
+                self.appended = max(self.appended, highest)
+                self._uncertain = False
 
     def recount(self) -> None:
         """Count what is set apart anew: another process may discard it."""
@@ -182,13 +190,11 @@ class SpoolFile:
 
     def append(self, emitted: int, time: str, own: bool, body: bytes) -> int:
         """Keep an event, and return its id; `emitted` is microseconds since 1970. Raises `TakenError`."""
-        # Counted first: what a signal handler raises may come right after the statement, and an event too few is a file
-        # that is taken for empty.
         self.last += 1
-        self.count += 1
-        self._event_bytes += len(body) + ROW_BYTES
         identity = self.last
         try:
+            self.count += 1
+            self._event_bytes += len(body) + ROW_BYTES
             done = self._write.execute(
                 "INSERT INTO event SELECT ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM owner WHERE token = ?)",
                 (identity, emitted, time, own, body, self._token),
@@ -198,6 +204,10 @@ class SpoolFile:
         except (sqlite3.Error, TakenError):
             self.count -= 1
             self._event_bytes -= len(body) + ROW_BYTES
+            raise
+        except BaseException:
+            # A signal handler raised: before the statement, or after it.
+            self._uncertain = True
             raise
         self.appended = identity
         return identity

@@ -13,12 +13,16 @@ import time
 _PATIENCE = 0.0005
 _POLL = 0.0002
 _GIVE_WAY = 0.0003
+_FORGOTTEN = 1.0
 _LONGEST = 0.02
 """After that long a thread waits for the lock itself: whoever is inside may be waiting for a disk."""
 
 
 class Turns:
-    """Each thread calls `ask` before it takes the lock, `enter` and `leave` inside, and `give_way` afterwards."""
+    """Each thread calls `ask` before it takes the lock, `enter` and `leave` inside, and `give_way` afterwards.
+
+    Nothing depends on it but the time that things take: what a signal handler tears apart is put right by the next.
+    """
 
     def __init__(self) -> None:
         self._since: dict[object, float] = {}
@@ -27,28 +31,26 @@ class Turns:
     def ask(self) -> object:
         """Wait until nobody is inside; returns what is to be given to `enter` and `give_way`."""
         token = object()
-        if self._inside is not None and not self.inside_here():
+        if self._inside not in (None, threading.get_ident()):
             since = self._since[token] = time.perf_counter()
             while self._inside is not None and time.perf_counter() - since < _LONGEST:
                 time.sleep(_POLL)
         return token
 
-    def enter(self, token: object) -> int | None:
-        """The wait is over; returns who was inside before, as it is re-entrant."""
+    def enter(self, token: object) -> None:
+        """The wait is over."""
         self._since.pop(token, None)
-        before, self._inside = self._inside, threading.get_ident()
-        return before
+        self._inside = threading.get_ident()
 
-    def leave(self, before: int | None) -> None:
-        self._inside = before
+    def leave(self) -> None:
+        self._inside = None
 
     def give_way(self, token: object) -> None:
         """After the lock was released: let a thread have it that has waited long enough."""
         self._since.pop(token, None)
         since = list(self._since.values())
-        if since and time.perf_counter() - min(since) > _PATIENCE:
+        waited = time.perf_counter() - min(since) if since else 0.0
+        if waited > _PATIENCE:
+            if waited > _FORGOTTEN:
+                self._since.clear()
             time.sleep(_GIVE_WAY)
-
-    def inside_here(self) -> bool:
-        """Whether the calling thread is inside: then it is a signal handler that runs."""
-        return self._inside == threading.get_ident()

@@ -285,28 +285,26 @@ def test_emit_and_flush_in_the_middle_of_emit(
 def test_a_storm_of_interrupts(emulator: Emulator, spool: Path) -> None:
     """Wherever they come: what emit returned for is stored once, and the writer goes on."""
     returned: list[int] = []
-    old = signal.getsignal(signal.SIGALRM)
+    armed: list[bool] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Interrupted
+        if armed:
+            armed.clear()
+            raise Interrupted
 
+    old = signal.signal(signal.SIGALRM, interrupt)
     with writer(emulator.url, spool) as audit:
-        signal.signal(signal.SIGALRM, interrupt)
-        try:
-            for number in range(3000):
-                try:
-                    signal.setitimer(signal.ITIMER_REAL, 0.00002 + number % 100 * 0.000006)
-                    audit.emit(numbered(number))
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                    returned.append(number)
-                except Interrupted:
-                    pass
-                finally:
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-        except Interrupted:  # the last one, between two statements of this test
-            pass
-        finally:
-            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        audit.emit(numbered(20_000))  # makes the file, which takes longer than any of the times below
+        for number in range(2000):
+            try:
+                armed.append(True)
+                signal.setitimer(signal.ITIMER_REAL, 0.00002 + number % 100 * 0.000006)
+                audit.emit(numbered(number))
+                armed.clear()
+                returned.append(number)
+            except Interrupted:
+                pass
+        signal.setitimer(signal.ITIMER_REAL, 0)
         done = threading.Thread(target=audit.emit, args=(numbered(10_000),), daemon=True)
         done.start()  # another thread gets the locks
         done.join(PATIENCE)
