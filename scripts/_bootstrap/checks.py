@@ -105,10 +105,15 @@ def _everything(
             _pytest_step(f"unit and contract tests, {_label(env)}", env, partial, [], _is_installed) for env in others
         ]
         beside = Environment(_TESTS / "beside", main_interpreter, wheel, _NEIGHBOURS)
+        alone = [
+            Environment(_TESTS / f"alone-{name}", main_interpreter, wheel, constraints=pins, extras="")
+            for name, pins in (("newest", ()), ("lowest", tuple(lowest_pins())))
+        ]
         report.run(
             Step("typing of the wheel", lambda log: _typing(dev, full, log)),
             *matrix,
             Step(f"installed beside {' '.join(_NEIGHBOURS)}", lambda log: _installs(beside, log)),
+            Step("installed without extras", lambda log: _without_extras(full, alone, log)),
             at_once=2,
         )
 
@@ -223,6 +228,16 @@ def _installs(env: Environment, log: Log) -> str:
     _is_installed(env, log)
     log.run(str(env.python), "-c", "import kubernaut_client as k; print(len([getattr(k, name) for name in k.__all__]))")
     return ""
+
+
+def _without_extras(full: Environment, environments: list[Environment], log: Log) -> str:
+    """The core needs no extra: the audit writer delivers, and its command runs, with what the wheel alone brings."""
+    for env in environments:
+        env.prepare(log.run)
+        log.run(*pip_command(env.python), "check")
+        # The emulator is the other environment's.
+        log.run(str(full.python), str(ROOT / "tests/packaging/alone.py"), str(env.python))
+    return ", ".join(env.path.name.partition("-")[2] for env in environments)
 
 
 def _typing(dev: Environment, full: Environment, log: Log) -> str:

@@ -85,6 +85,7 @@ class Environment:
     """A virtual environment and everything that decides what is in it.
 
     `package` is what is installed of this repository: its root for an editable installation, a wheel for that wheel.
+    `extras` are those of the package, as in `pip install package[extras]`; "" for none.
     A wheel that changes is put in place of the old one; anything else that changes makes the environment anew.
     """
 
@@ -93,6 +94,7 @@ class Environment:
     package: Path
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = field(default=())
+    extras: str = EXTRAS
 
     @property
     def python(self) -> Path:
@@ -118,9 +120,10 @@ class Environment:
                     shutil.rmtree(self.path)
                 run(self.interpreter.path, "-I", "-m", "venv", "--without-pip", str(self.path))
                 editable = [] if self.package.suffix == ".whl" else ["--editable"]
+                extras = f"[{self.extras}]" if self.extras else ""
                 limits = self.path / "constraints.txt"
                 limits.write_text("\n".join(self.constraints), "utf-8")
-                run(*pip, "--constraint", str(limits), *editable, f"{self.package}[{EXTRAS}]", *self.requirements)
+                run(*pip, "--constraint", str(limits), *editable, f"{self.package}{extras}", *self.requirements)
             stamp.write_text(json.dumps(wanted, indent=1), "utf-8")
 
     def _found(self) -> dict[str, Any] | None:
@@ -137,6 +140,7 @@ class Environment:
             "project": [settings["build-system"], settings["project"], settings["tool"]["hatch"]],
             "requirements": [*self.requirements],
             "constraints": [*self.constraints],
+            "extras": self.extras,
         }
 
 
