@@ -13,7 +13,7 @@ from kubernaut_client.errors import KubernautError
 from .batch import Batch, Row, content_of, witnesses
 from .service import Service
 from .tuning import Tuning
-from .verdict import Judged, Verdict, arrived, forbidden, judge
+from .verdict import Judged, Verdict, arrived, forbidden, judge, told
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Attempts:
             except KubernautError as error:
                 # Without it a copy that was stored before would be taken for this one.
                 if not forbidden(error):
-                    result.judged = Judged(Verdict.UNSENT, f"{type(error).__name__}: {error}", error=error)
+                    result.judged = Judged(Verdict.UNSENT, told(error), error=error)
                     return
                 # Whoever may write but not read goes without: nothing can be looked for then, either.
         # Its time begins before it is written down until when it may arrive: a process that is paused in between comes

@@ -79,6 +79,8 @@ class Batch:
     """The same for all that was once one batch."""
     refusals: int = 0
     """How often it was too large, alone."""
+    released: bool = False
+    """It comes out of quarantine."""
     unsent: int = 0
     """Attempts in a row that didn't reach the service, or that something before it refused."""
     unsent_since: float = 0.0
@@ -102,6 +104,7 @@ class Batch:
             failing=self.failing,
             family=self.family,
             newest_first=self.newest_first,
+            released=self.released,
         )
 
     def halves(self) -> tuple[Batch, Batch]:

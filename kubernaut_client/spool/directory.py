@@ -156,7 +156,11 @@ class Directory:
             salvaged = path.with_suffix(SALVAGE_SUFFIX)
             if not path.exists() and salvaged.exists():
                 # The corrupt file was set aside, and then its process died.
-                os.rename(salvaged, path)
+                try:
+                    os.rename(salvaged, path)
+                except OSError:
+                    owned.release()
+                    continue
             if path.exists():
                 yield owned
             else:  # its owner died before it was made, or while it was removed

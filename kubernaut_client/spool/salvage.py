@@ -57,18 +57,29 @@ def _sent(corrupt: Path) -> list[Sequence[Any]] | None:
 
 
 def _rows(corrupt: Path, table: str) -> Iterator[list[Sequence[Any]]]:
-    """The rows of a table that can be read, from both ends."""
-    highest = 0
+    """The rows of a table that can be read, each asked for by itself: one that can't takes no other with it."""
+    ids = _ids(corrupt, table)
+    if not ids:
+        return
+    rows: list[Sequence[Any]] = []
+    with closing(sqlite3.connect(corrupt)) as connection:
+        query = f"SELECT {_TABLES[table]} FROM {table} WHERE id = ?"  # noqa: S608 - see above
+        # Also those between, which only a page that is corrupt keeps from being listed.
+        for identity in range(min(ids), max(ids) + 1):
+            with suppress(sqlite3.Error):
+                rows += connection.execute(query, (identity,)).fetchall()
+            if len(rows) >= _AT_ONCE:
+                yield rows
+                rows = []
+    if rows:
+        yield rows
+
+
+def _ids(corrupt: Path, table: str) -> set[int]:
+    """The ids that can be listed, from both ends."""
+    found: set[int] = set()
     for order in ("ASC", "DESC"):
-        rows: list[Sequence[Any]] = []
         with suppress(sqlite3.Error), closing(sqlite3.connect(corrupt)) as connection:
-            query = f"SELECT {_TABLES[table]} FROM {table} WHERE id > ? ORDER BY id {order}"  # noqa: S608 - see above
-            for row in connection.execute(query, (highest,)):
-                rows.append(row)
-                if order == "ASC":
-                    highest = row[0]
-                if len(rows) == _AT_ONCE:
-                    yield rows
-                    rows = []
-        if rows:
-            yield rows
+            for (identity,) in connection.execute(f"SELECT id FROM {table} ORDER BY id {order}"):  # noqa: S608
+                found.add(identity)
+    return found

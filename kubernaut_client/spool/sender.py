@@ -30,7 +30,7 @@ from .service import Service
 from .spool import Spool
 from .spoolfile import SpoolFile, TakenError, explained, is_corrupt
 from .tuning import Tuning
-from .verdict import Judged, Verdict, in_future, too_old
+from .verdict import Judged, Verdict, in_future, told, too_old
 
 logger = logging.getLogger("kubernaut_client.spool")
 
@@ -94,6 +94,7 @@ class Sender:
         self._told: set[str] = set()
         """Months of which it was told that their events can't be stored."""
         self._too_large_in_row = 0
+        self._fresh_turn = False
         self._next_scan = 0.0
         self._next_check = self._next_expiring = 0.0
 
@@ -102,15 +103,21 @@ class Sender:
     def start(self) -> bool:
         """Begin, or go on beginning: False if a thread can't be had now, as at the end of an interpreter."""
         targets = [self._run, *(self._work for _ in range(self._tuning.in_flight))]
-        for number, target in enumerate(targets[len(self._threads) :], len(self._threads)):
+        while len(self._threads) < len(targets):
+            number = len(self._threads)
             name = f"kubernaut_client.spool {f'sends {number}' if number else 'decides'}"
-            thread = threading.Thread(target=target, name=name, daemon=True)
+            thread = threading.Thread(target=targets[number], name=name, daemon=True)
+            # Noted first: a signal handler may come in the middle, and emit, and so get here.
+            self._threads.append(thread)
             try:
                 thread.start()
-            except RuntimeError as error:
+            except BaseException as error:
+                if thread.ident is None:
+                    self._threads.remove(thread)
+                if not isinstance(error, RuntimeError):
+                    raise
                 self.last_error = str(error)
                 return False
-            self._threads.append(thread)
         return True
 
     def wake(self) -> None:
@@ -124,7 +131,7 @@ class Sender:
         """Begin nothing more, and wait so long for what is in progress; its result is lost if that takes longer."""
         self._stopping = True
         self.wake()
-        if self._threads and not self.decides():
+        if self._threads and self._threads[0].is_alive() and not self.decides():
             self._threads[0].join(timeout)
         self._given_up = True
         self.wake()
@@ -231,10 +238,10 @@ class Sender:
     def _next(self, now: float) -> tuple[Job | None, float]:
         """What is most due, or for how long nothing is."""
         due = sorted((*self._unsettled, *self._held), key=lambda batch: batch.not_before)
-        # While nothing gets through, fresh events are tried before a batch that failed a moment ago, which may be to
-        # blame.
-        if self.outage.since is not None and len(self._held) < self._tuning.in_flight:
-            due = [batch for batch in due if batch.sent is not None or not batch.unsent]
+        # While nothing gets through, every other attempt is at what hasn't failed: the others may be to blame.
+        self._fresh_turn = self.outage.since is not None and not self._fresh_turn
+        if self._fresh_turn:
+            due = [batch for batch in due if batch.sent is not None or not (batch.unsent or batch.failures)]
         for batch in due:
             if batch.not_before > now:
                 break
@@ -349,7 +356,7 @@ class Sender:
         elif judged is not None:
             self.last_error = judged.reason
         elif result.trouble is not None:
-            reason = f"{type(result.trouble).__name__}: {result.trouble}"
+            reason = told(result.trouble)
             # Who may not read may still write.
             if refused:
                 self.last_error = reason
@@ -434,6 +441,9 @@ class Sender:
         batch.failures += 1
         batch.failing = now if batch.failing is None else batch.failing
         batch.not_before = now + self._tuning.put_off.wait(min(batch.failures, 30))
+        if batch.released and len(batch) == 1:
+            self._set_unstorable(batch, judged)
+            return
         if batch.failures < self._tuning.failures:
             return
         able = self._stored_in.get(batch.month, 0.0) > batch.failing
@@ -449,10 +459,13 @@ class Sender:
             if len(batch) == 1 or self._examined is not batch.family or smaller:
                 return
         if len(batch) == 1:
-            again = self._clock.time() + self._tuning.unstorable_again
-            self._quarantine(batch, {batch.ids[0]: ("unstorable", judged.reason)}, int(again))
-            return
-        self._replace(batch, *batch.halves())
+            self._set_unstorable(batch, judged)
+        else:
+            self._replace(batch, *batch.halves())
+
+    def _set_unstorable(self, batch: Batch, judged: Judged) -> None:
+        again = self._clock.time() + self._tuning.unstorable_again
+        self._quarantine(batch, {batch.ids[0]: ("unstorable", judged.reason)}, int(again))
 
     def _tell_unstorable(self, batch: Batch, judged: Judged) -> None:
         if batch.month not in self._told:
@@ -541,8 +554,9 @@ class Sender:
         while self._spool.corrupt:
             self._corrupt(self._spool.corrupt.pop())
         self._spool.notice_removal()
-        if self._spool.directory.path.is_dir():
-            self._spool.adopt()
+        complete = True
+        with suppress(OSError):
+            complete = self._spool.adopt(now)
         check = now >= self._next_check
         for file in tuple(self._spool.files):
             self._of_file(file, self._keep_up_file, file, check)
@@ -550,7 +564,7 @@ class Sender:
             self._next_check = now + _CHECK
             if now >= self._next_expiring:
                 self._tell_expiring(now)
-        self.scanned = True
+        self.scanned = complete
         with self.progress:
             self.progress.notify_all()
 
@@ -560,17 +574,18 @@ class Sender:
         file.notice_appended()
         if check:
             file.recount()
-        released = sum(batch.failures == self._tuning.failures - 1 and len(batch) == 1 for batch in self._held)
+        released = sum(batch.released for batch in self._held)
         for identity in file.due(self._clock.time(), max(_RELEASED_AT_ONCE - released, 0)):
             new = file.release(identity)
             self._sealing.take(file, new)
-            # Alone, and one failure from being set apart again, as it was.
-            batch = Batch(file, [new], file.rows([new])[0].month, failures=self._tuning.failures - 1)
+            # Alone, and set apart again if it fails, as it was.
+            batch = Batch(file, [new], file.rows([new])[0].month, released=True)
             with self.progress:
                 self._held.append(batch)
         file.tidy()
         self._spool.trim(file)
-        if self._spool.drop(file):
+        rests = not file.count and not any(self._batches_of(file))
+        if self._spool.drop(file) or (rests and self._spool.rest(file, self._clock.monotonic())):
             self._drop_batches(file)
 
     def _tell_expiring(self, now: float) -> None:

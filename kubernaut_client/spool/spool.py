@@ -27,8 +27,11 @@ from .turns import Turns
 
 T = TypeVar("T")
 
-_ADOPTED_AT_ONCE = 8
+_ADOPTED_AT_MOST = 32
+_REST = 60.0
 _PATIENCE = 0.5
+_LOOK_EVERY = 32
+"""Events between two looks at the room on the disk: they take a small part of the reserve."""
 
 
 class Spool:
@@ -63,7 +66,10 @@ class Spool:
         self._owned: dict[SpoolFile, Ownership] = {}
         self._left_alone: set[Path] = set()
         self._told: set[Path] = set()
+        self._resting: dict[Path, float] = {}
+        """Files in which nothing waits → when they are looked at again."""
         self._others = 0
+        self._looked = -1
         self._reserve = 0
 
     # ---- emit ------------------------------------------------------------------------------------------------------
@@ -112,7 +118,12 @@ class Spool:
                     f"{path}: the spool is full: it holds {self.size} bytes of the {self._limit} that spool_bytes "
                     "allows; is the service away? `python -m kubernaut_client.spool status` tells"
                 )
-            if self.directory.free() < self._reserve and not self._shrunk(file):
+            self._looked = (self._looked + 1) % _LOOK_EVERY
+            # The log is cut by the sender, but for one that can't keep up: what is in it needs as much room once more.
+            if not self._looked and file.log_size() > self._reserve:
+                self._shrunk(file)
+            if not self._looked and self.directory.free() < self._reserve and not self._shrunk(file):
+                self._looked = -1  # and look again at the next event
                 raise SpoolError(
                     f"{path}: the disk is full; make room, then emit again (the last {self._reserve} bytes are "
                     "left alone, for delivering what is in the spool)"
@@ -184,17 +195,31 @@ class Spool:
 
     # ---- files -----------------------------------------------------------------------------------------------------
 
-    def adopt(self) -> list[SpoolFile]:
-        """Own files that nobody owns, the oldest first, and not too many at a time: each takes six descriptors."""
+    def adopt(self, now: float) -> bool:
+        """Own files that nobody owns, the oldest first, and not too many: each takes six descriptors.
+
+        Whether none was left for the next time; `now` is that of the monotonic clock.
+        """
         with self.locks.reading:
-            found: list[SpoolFile] = []
-            if not self.closed:
-                known = {file.path for file in self.files} | self._left_alone
-                room = max(_ADOPTED_AT_ONCE - sum(file is not self.current for file in self.files), 0)
-                opened = map(self._open, islice(self.directory.adopt(known), room))
-                found = [file for file in opened if file is not None]
+            room, taken = 0, 0
+            if not self.closed and self.directory.path.is_dir():
+                resting = {path for path, until in self._resting.items() if until > now}
+                known = {file.path for file in self.files} | self._left_alone | resting
+                room = max(_ADOPTED_AT_MOST - sum(file is not self.current for file in self.files), 0)
+                for owned in islice(self.directory.adopt(known), room):
+                    taken += 1
+                    self._open(owned)
         self._others = self.directory.others({file.path for file in self.files})
-        return found
+        return taken < room or not room
+
+    def rest(self, file: SpoolFile, now: float) -> bool:
+        """Let go of a file in which nothing waits, only what is set apart; it is looked at again in a while."""
+        with self.locks.reading:
+            if file is self.current or file not in self.files:
+                return False
+            self._resting[file.path] = now + _REST
+            self._let_go(file, delete=False)
+            return True
 
     def drop(self, file: SpoolFile) -> bool:
         """Let go of a file that nobody writes to; it is deleted if nothing is in it. Whether it is gone."""

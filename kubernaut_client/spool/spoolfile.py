@@ -394,10 +394,15 @@ class SpoolFile:
 
     def keep_log_below(self, limit: int) -> None:
         """Cut the log if it is longer, in bytes."""
-        limit = limit if self.count else min(limit, _IDLE_LOG)
-        with suppress(FileNotFoundError):
-            if os.stat(f"{self.path}-wal").st_size > limit:
-                self.checkpoint()
+        if self.log_size() > (limit if self.count else min(limit, _IDLE_LOG)):
+            self.checkpoint()
+
+    def log_size(self) -> int:
+        """Bytes of SQLite's log beside the file."""
+        try:
+            return os.stat(f"{self.path}-wal").st_size
+        except FileNotFoundError:
+            return 0
 
     def checkpoint(self) -> None:
         """Move what was written into the file proper, and cut the log; nothing if somebody is reading."""

@@ -1,4 +1,4 @@
-"""Threads that want the same lock again and again: each has it for half a millisecond at a time.
+"""Threads that want the same lock again and again: each has it for about a millisecond at a time.
 
 Left to themselves they hand it over after every event, which costs ten times what keeping the event does, or one keeps
 it for eight milliseconds. The lock itself stays Python's own, for only its `with` can't be torn apart by an exception
@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 import time
 
-_PATIENCE = 0.0005
+_TURN = 0.0012
 _POLL = 0.0002
-_GIVE_WAY = 0.0003
-_FORGOTTEN = 1.0
+_GIVE_WAY = 0.0004
+_IDLE = 0.0002
+"""A thread that keeps nothing for so long has no turn any more."""
 _LONGEST = 0.02
-"""After that long a thread waits for the lock itself: whoever is inside may be waiting for a disk."""
+"""After that long a thread waits for the lock itself: whoever has it may be waiting for a disk."""
+_FORGOTTEN = 1.0
 
 
 class Turns:
@@ -26,31 +28,41 @@ class Turns:
 
     def __init__(self) -> None:
         self._since: dict[object, float] = {}
-        self._inside: int | None = None
+        self._whose = 0  # the thread; 0 for none
+        self._until = 0.0
+        self._seen = 0.0  # when it left last
 
     def ask(self) -> object:
-        """Wait until nobody is inside; returns what is to be given to `enter` and `give_way`."""
+        """Wait while it is another thread's turn; returns what is to be given to `enter` and `give_way`."""
         token = object()
-        if self._inside not in (None, threading.get_ident()):
-            since = self._since[token] = time.perf_counter()
-            while self._inside is not None and time.perf_counter() - since < _LONGEST:
+        if self._whose not in (0, threading.get_ident()):
+            since = now = self._since[token] = time.perf_counter()
+            # Not for the lock itself: whoever waits for that gets it after the next event.
+            while now - self._seen < _IDLE and now - since < _LONGEST:
                 time.sleep(_POLL)
+                now = time.perf_counter()
         return token
 
     def enter(self, token: object) -> None:
         """The wait is over."""
         self._since.pop(token, None)
-        self._inside = threading.get_ident()
+        me = threading.get_ident()
+        if self._whose != me:
+            now = time.perf_counter()
+            # Several come in one after the other when a turn is over; the first of them has the next one.
+            if now > self._until or now - self._seen > _IDLE:
+                self._whose, self._until = me, now + _TURN
 
     def leave(self) -> None:
-        self._inside = None
+        self._seen = time.perf_counter()
 
     def give_way(self, token: object) -> None:
-        """After the lock was released: let a thread have it that has waited long enough."""
+        """After the lock was released: let another thread have it, if one waits and this one has had its turn."""
         self._since.pop(token, None)
         since = list(self._since.values())
-        waited = time.perf_counter() - min(since) if since else 0.0
-        if waited > _PATIENCE:
-            if waited > _FORGOTTEN:
+        if since:
+            now = time.perf_counter()
+            if now - min(since) > _FORGOTTEN:
                 self._since.clear()
-            time.sleep(_GIVE_WAY)
+            if now > self._until and self._whose == threading.get_ident():
+                time.sleep(_GIVE_WAY)

@@ -43,13 +43,22 @@ class Judged:
     error: KubernautError | None = None
 
 
+def told(error: KubernautError) -> str:
+    """What went wrong, for logs and alarms: without what a service says in words of its own, which may quote events."""
+    name = type(error).__name__
+    if isinstance(error, APIError):
+        slug = f" {error.problem.slug}" if error.problem.slug else ""
+        return one_line(f"{name}: {error.status}{slug} (request {error.request_id})", 300)
+    return one_line(f"{name}: {error}", 300)
+
+
 def judge(answer: int | KubernautError, count: int) -> Judged:
     """What the answer to a batch of so many events says: the number of ids in a 201, or what was raised."""
     if isinstance(answer, int):
         if answer == count:
             return Judged(Verdict.STORED)
         return Judged(Verdict.LOST, f"201 with {answer} ids for {count} events")
-    reason = one_line(f"{type(answer).__name__}: {answer}", 300)
+    reason = told(answer)
     if isinstance(answer, ResponseDecodeError):
         document = json_object(answer.body) if answer.status == 202 else None
         accepted = document is not None and document.get("status") == "accepted"

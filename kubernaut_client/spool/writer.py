@@ -429,8 +429,9 @@ def _members(event: Event) -> Mapping[str, Any]:
 
 
 def _field(error: InvalidRequestError) -> str:
-    """The member that is wrong; a key of the event's own data isn't shown."""
-    return (error.field or "event").partition(".")[0].partition("[")[0][:60]
+    """The member that is wrong; names of the caller's own aren't shown."""
+    name = (error.field or "").partition(".")[0]
+    return name if name in limits.AUDIT_EVENT.required or name in limits.AUDIT_EVENT.optional else "members"
 
 
 def _one_of(name: str, value: object, *choices: str) -> None:

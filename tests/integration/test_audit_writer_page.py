@@ -328,7 +328,11 @@ def gunicorn(emulator: Emulator, place: Path, spool: Path) -> Iterator["subproce
 def connect(place: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(PATIENCE)
-    connection.connect(f"{place}/http")
+    try:
+        connection.connect(f"{place}/http")
+    except OSError:
+        connection.close()
+        raise
     return connection
 
 
