@@ -6,16 +6,18 @@ table has no partition for the month.
 """
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernaut_datastorage.api.audit_write_api import create_audit_events_batch
 
-from kubernaut_client import ConnectError, DatabaseError, Outcome
+from kubernaut_client import ConnectError, DatabaseError, Outcome, SpoolReport
 from kubernaut_client.emulator import Emulator
 from tests.colours import QUICK, Colour
 from tests.faults.tools import BATCH, Generated, batch, generated, requests, stored_events
-from tests.integration.emulator_tools import call
+from tests.integration.emulator_tools import call, eventually
+from tests.writers import MovedClock, tuning, writer
 
 pytestmark = pytest.mark.emulator
 
@@ -131,3 +133,25 @@ def test_a_moment_without_service_is_bridged(emulator: Emulator, colour: Colour)
     assert len(answer.parsed.event_ids) == 2
     assert len(emulator.writes) == 1
     assert stored_events(emulator) == [("test-123", 0), ("test-123", 1)]
+
+
+# ---- to the end: the durable writer ----------------------------------------------------------------------------------
+
+
+def test_the_writer_keeps_what_cannot_be_stored(emulator: Emulator, tmp_path: Path) -> None:
+    """No partition for three attempts and more, then nobody there, then an hour later: every event once."""
+    clock = MovedClock()
+    with writer(emulator.url, tmp_path / "spool", tuning(clock=clock)) as audit:
+        with emulator.no_partition():
+            for each in batch("test-123", 20):
+                audit.emit(each)
+            eventually(lambda: len(emulator.writes) >= 3)
+            report = audit.flush(0.2)
+            assert (report.stored, report.quarantined, report.waiting + report.unsettled) == (0, 0, 20)
+            with emulator.refuse_connections():
+                for _ in range(60):
+                    clock.advance(60)
+                    audit.flush(0.02)
+        assert audit.flush(60) == SpoolReport(stored=20)
+    assert stored_events(emulator) == [("test-123", number) for number in range(20)]
+    assert emulator.dead_letters() == ()

@@ -7,8 +7,10 @@ The caller that dropped them had no way to know what had become of a batch. The 
 a caller that keeps its batches loses none and doubles none.
 """
 
+import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +24,13 @@ from kubernaut_client import (
     InternalServerError,
     KubernautError,
     Outcome,
+    SpoolReport,
 )
 from kubernaut_client.emulator import Emulator
 from tests.colours import QUICK
 from tests.faults.tools import BATCH, EVENTS, Generated, batch, requests, stored_events
-from tests.integration.emulator_tools import call
+from tests.integration.emulator_tools import call, eventually
+from tests.writers import MovedClock, tuning, writer
 
 pytestmark = pytest.mark.emulator
 
@@ -164,3 +168,30 @@ def test_an_answer_that_says_nothing_still_says_500(send: Generated, emulator: E
     assert (type(error), error.status, error.outcome) == (InternalServerError, 500, Outcome.UNKNOWN)
     assert not error.problem.is_document and error.body == b"Internal Server Error\n"
     assert str(error).startswith("500 Internal Server Error (createAuditEventsBatch, request ")
+
+
+# ---- to the end: the durable writer ----------------------------------------------------------------------------------
+
+
+def test_an_hour_later_all_is_there_once(emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The incident's own course, but nobody drops anything; the clock is the test's."""
+    caplog.set_level(logging.INFO, "kubernaut_client.spool")
+    clock = MovedClock()
+    with writer(emulator.url, tmp_path / "spool", tuning(clock=clock)) as audit:
+        with emulator.no_partition():
+            for each in batch("first"):
+                audit.emit(each)
+            eventually(lambda: len(emulator.writes) >= 3)
+            with emulator.refuse_connections():
+                for each in batch("second", 1):
+                    audit.emit(each)
+                for _ in range(60):
+                    clock.advance(60)
+                    audit.flush(0.02)
+                assert audit.status().waiting == 3 and audit.status().away_seconds > 3500
+        assert stored_events(emulator) == []
+        assert audit.flush(60) == SpoolReport(stored=3)
+    assert stored_events(emulator) == ALL
+    told = [record.getMessage() for record in caplog.records if record.name == "kubernaut_client.spool"]
+    assert len(told) == 2, "once that it is away, and once that it is back"
+    assert "can't be delivered and are kept" in told[0] and "delivered again" in told[1]
