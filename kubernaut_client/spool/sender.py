@@ -47,6 +47,7 @@ _RELEASED_AT_ONCE = 4
 """Events of the quarantine that are tried again at a time."""
 _FRESH = 4
 """Batches that may be begun however many can't be stored."""
+_HELD_LIMIT = 256
 _TOO_LARGE_TOLD = 3
 """Events in a row that are too large alone; then it is hardly the events."""
 
@@ -262,6 +263,8 @@ class Sender:
 
     def _room(self) -> bool:
         """Whether another batch may be begun."""
+        if len(self._held) >= _HELD_LIMIT:  # as in a long outage: memory stays flat, the events are on the disk
+            return False
         failing = sum(batch.failures > 0 for batch in self._held)
         failing = min(failing, self._tuning.open_batches - _FRESH)
         return len(self._active) + len(self._unsettled) + failing < self._tuning.open_batches
