@@ -18,10 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
+from kubernaut_client.problems import one_line
+
 from . import inspection
 from .inspection import Entry, FileStatus
 from .report import numbered
-from .spoolfile import SUFFIX
+from .spoolfile import SCHEMA, SUFFIX
 
 SCHEMA_VERSION = 1
 """Of the JSON that is printed."""
@@ -138,8 +140,8 @@ def _list(directory: Path, options: argparse.Namespace) -> int:
         if number > options.limit:
             _say(f"more than {options.limit}; see --limit")
             break
-        kind = _member(entry, "event_type")
-        reason = f"  {entry.reason}" if entry.reason else ""
+        kind = one_line(_member(entry, "event_type"), 100)
+        reason = f"  {one_line(entry.reason)}" if entry.reason else ""
         print(f"{entry.name}  {entry.state:<11}  {_moment(entry.emitted)}  {kind}{reason}")
     return 0
 
@@ -149,7 +151,7 @@ def _show(directory: Path, options: argparse.Namespace) -> int:
     for entry in inspection.entries(directory, file):
         if entry.id == identity:
             members = {**_about(entry), "event": _event(entry)}
-            print(json.dumps(members, indent=2, ensure_ascii=False))
+            print(json.dumps(members, indent=2))
             return 0
     _say(f"there is no {options.event}")
     return 1
@@ -182,7 +184,12 @@ def _changed(directory: Path, events: Sequence[str], statement: str) -> int:
         if not (directory / name).exists() or not name.endswith(SUFFIX):
             continue
         try:
-            with closing(sqlite3.connect(directory / name, timeout=10, isolation_level=None)) as connection:
+            # Not one that its owner removes in this moment: that would be made anew.
+            uri = f"{(directory / name).absolute().as_uri()}?mode=rw"
+            with closing(sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)) as connection:
+                if connection.execute("PRAGMA user_version").fetchone()[0] > SCHEMA:
+                    _say(f"{name} was written by a later version, and is left alone")
+                    continue
                 if not wanted:
                     changed += connection.execute(statement).rowcount
                 for identity in [identity for file, identity in wanted if file == name]:
@@ -195,7 +202,7 @@ def _changed(directory: Path, events: Sequence[str], statement: str) -> int:
 def _export(directory: Path, options: argparse.Namespace) -> int:
     del options
     for entry in inspection.entries(directory):
-        print(json.dumps({**_about(entry), "event": _event(entry)}, ensure_ascii=False))
+        print(json.dumps({**_about(entry), "event": _event(entry)}))
     unread = [each for each in inspection.files(directory) if each.error or each.state == "corrupt"]
     for each in unread:
         _say(f"{each.name} is {each.state}, and not in it")

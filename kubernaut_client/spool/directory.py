@@ -60,7 +60,8 @@ class Ownership:
         """Give it up; `delete`: the file goes too, before anybody else can own it."""
         if delete:
             remove(self.path)
-            self.path.with_suffix(LOCK_SUFFIX).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.with_suffix(LOCK_SUFFIX).unlink(missing_ok=True)
         os.close(self._descriptor)
 
     def is_there(self) -> bool:

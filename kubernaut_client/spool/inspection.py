@@ -71,7 +71,7 @@ def entries(directory: Path, file: str | None = None) -> Iterator[Entry]:
     """Every event that is kept, file by file; files that can't be read are passed over."""
     for path in sorted(directory.glob(f"*{SUFFIX}")):
         if file is None or path.name == file:
-            with suppress(sqlite3.Error), opened(path) as connection:
+            with suppress(sqlite3.Error, OSError), opened(path) as connection:
                 yield from _entries(path.name, connection)
 
 

@@ -144,6 +144,8 @@ class SpoolFile:
         (version,) = write.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA:
             raise NewerError(self.path, version)
+        if version and write.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+            raise CorruptError(f"{self.path} is a database, but no spool")
         if not version:
             write.execute(f"PRAGMA page_size = {_PAGE}")
             write.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -486,7 +488,8 @@ def _counted(connection: sqlite3.Connection, table: str) -> tuple[int, int, int]
 def remove(path: Path) -> None:
     """Delete a file with its side files."""
     for suffix in SIDE_FILES:
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
+        with suppress(OSError):  # then it is adopted, found empty, and removed some other time
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
