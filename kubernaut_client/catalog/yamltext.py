@@ -51,6 +51,7 @@ ALIAS_LIMIT = 2**20
 NUMBER_LIMIT = 400
 """Characters of a number in YAML; `1:1:1`, to the base of 60, takes the square of its length to read."""
 
+_TOO_DEEP = "exceeded maximum nesting depth"
 # libyaml where PyYAML was built with it, which is several times as fast.
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -116,8 +117,9 @@ class _Anchored:
 class _Reader(Places):
     """Composes the events of PyYAML's parser; nothing is ever constructed but texts, numbers, lists and mappings."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, parser: Any = None) -> None:
         super().__init__(text)
+        self._parser = parser or PARSER
         self._events: Iterator[Event] = iter(())
         self._resolver: Any = Resolver()
         self._constructor = SafeConstructor()
@@ -129,11 +131,15 @@ class _Reader(Places):
     def read(self) -> Reading:
         try:
             self._check_characters()
-            self._events = yaml.parse(self.text.text, Loader=PARSER)
+            self._events = yaml.parse(self.text.text, Loader=self._parser)
             self._stream()
         except Unreadable as stop:
             self.reading.problems.append(stop.problem)
         except yaml.MarkedYAMLError as error:
+            if _TOO_DEEP in (error.problem or "") and self._parser is not yaml.SafeLoader:
+                # libyaml from 0.2.6 on gives up at 1000 levels before it hands out the first of them. The parser in
+                # Python doesn't, so our own limit is found where it is passed.
+                return _Reader(self.text, yaml.SafeLoader).read()
             self._syntax(error)
         # The parser in Python passes on what chr() says of an escape.
         except (yaml.YAMLError, ValueError, OverflowError):
