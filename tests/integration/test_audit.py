@@ -443,7 +443,7 @@ def test_an_outage_between_two_pages(client: Any, emulator: Emulator) -> None:
 def test_wait_for(client: Any, emulator: Emulator) -> None:
     client.audit.write(event(event_type="workflow.started"))
     with pytest.raises(RequestTimeoutError, match=r"0 of 1 events .*there is workflow\.started \(1\)"):
-        client.audit.wait_for(timeout=0.2, event_type="workflow.completed")
+        client.audit.wait_for(timeout=1.0, event_type="workflow.completed")
     assert len(client.audit.wait_for(timeout=5, event_type="workflow.started", since="1h")) == 1
 
 

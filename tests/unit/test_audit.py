@@ -665,9 +665,9 @@ def test_wait_for_counts_what_can_be_read(client: Open) -> None:
     service = Pages([row(9, 9), bad], last=False)
     service.more = False
     with pytest.raises(RequestTimeoutError) as caught:
-        client(service).audit.wait_for(2, timeout=0.1)
+        client(service).audit.wait_for(2, timeout=1.0)
     reason = f"event {UUID(int=8)}: event_data is of type int"
-    assert f"1 of 2 events within 0.1 s; 1 more can't be read: {reason}; there is workflow.started (1)" in str(
+    assert f"1 of 2 events within 1 s; 1 more can't be read: {reason}; there is workflow.started (1)" in str(
         caught.value
     )
 
@@ -688,17 +688,17 @@ def test_wait_for_says_what_there_was_instead(client: Open) -> None:
     stored = [event(event_type="a"), event(event_type="b"), event(event_type="b"), event(correlation_id="other")]
     audit = client(Service(stored=stored)).audit
     with pytest.raises(RequestTimeoutError) as caught:
-        audit.wait_for(3, timeout=0.1, event_type="b", correlation_id="remediation-1")
-    assert "2 of 3 events within 0.1 s; there is a (1), b (2)" in str(caught.value)
+        audit.wait_for(3, timeout=1.0, event_type="b", correlation_id="remediation-1")
+    assert "2 of 3 events within 1 s; there is a (1), b (2)" in str(caught.value)
     assert isinstance(caught.value, TimeoutError)
     with pytest.raises(RequestTimeoutError, match="no event of another type"):
-        audit.wait_for(timeout=0.1, correlation_id="nobody")
+        audit.wait_for(timeout=1.0, correlation_id="nobody")
 
 
 def test_wait_for_says_why_it_could_not_ask(client: Open) -> None:
     service = Service(stored=None)
-    with pytest.raises(RequestTimeoutError, match=r"0 of 1 events within 0\.1 s; then 500") as caught:
-        client(service).audit.wait_for(timeout=0.1)
+    with pytest.raises(RequestTimeoutError, match=r"0 of 1 events within 1 s; then 500") as caught:
+        client(service).audit.wait_for(timeout=1.0)
     assert isinstance(caught.value.__cause__, DatabaseError)
 
 
