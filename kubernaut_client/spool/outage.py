@@ -25,10 +25,10 @@ class Outage:
     def __init__(self, tuning: Tuning, alarm: Callable[[AlarmKind, str, int], None]) -> None:
         self._tuning = tuning
         self._alarm = alarm
-        self.failures = 0
+        self.failures: int = 0
         self.since: float | None = None
         """Since when nothing can be delivered; None while all is well."""
-        self.until = 0.0
+        self.until: float = 0.0
         """Nothing is sent before that."""
 
     def failed(self, now: float, reason: str, waiting: int, error: KubernautError | None = None) -> None:

@@ -35,7 +35,7 @@ class Sealing:
     """Times are those of the monotonic clock."""
 
     def __init__(self, tuning: Tuning) -> None:
-        self.twins = Twins()
+        self.twins: Twins = Twins()
         self._tuning = tuning
         self._places: dict[SpoolFile, _Place] = {}
         self._most_events = tuning.batch_events

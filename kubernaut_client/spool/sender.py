@@ -32,7 +32,7 @@ from .spoolfile import SpoolFile, TakenError, explained, is_corrupt
 from .tuning import Tuning
 from .verdict import Judged, Verdict, in_future, told, too_old
 
-logger = logging.getLogger("kubernaut_client.spool")
+logger: logging.Logger = logging.getLogger("kubernaut_client.spool")
 
 T = TypeVar("T")
 
@@ -56,14 +56,14 @@ class Sender:
     """`start` begins it, `stop` ends it; in between it is left alone, but for `wake`."""
 
     def __init__(self, spool: Spool, service: Service, tuning: Tuning, alarm: Alarm) -> None:
-        self.urgent = 0
+        self.urgent: int = 0
         """How many wait for all to be delivered; then no batch waits for more events."""
-        self.scanned = False
+        self.scanned: bool = False
         """Whether the directory was looked at for files without an owner, since the last file was set aside."""
         self.last_error: str | None = None
         self.last_success: datetime | None = None
-        self.outage = Outage(tuning, alarm)
-        self.progress = threading.Condition()
+        self.outage: Outage = Outage(tuning, alarm)
+        self.progress: threading.Condition = threading.Condition()
         """Told whenever something was settled."""
         self._spool = spool
         self._service = service

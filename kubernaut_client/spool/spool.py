@@ -47,7 +47,7 @@ class Spool:
         alarm: Callable[[AlarmKind, str, int], None],
     ) -> None:
         self.directory = directory
-        self.locks = Locks()
+        self.locks: Locks = Locks()
         self._turns = Turns()
         self.files: list[SpoolFile] = []
         self.current: SpoolFile | None = None
@@ -57,7 +57,7 @@ class Spool:
         """Files that another process has by now."""
         self.moved: set[SpoolFile] = set()
         """Files that were set aside, with what could be read of them in another one."""
-        self.closed = False
+        self.closed: bool = False
         self._limit = limit
         self._power = power
         self._tuning = tuning

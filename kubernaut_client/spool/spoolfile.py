@@ -80,8 +80,8 @@ class Locks:
 
     def __init__(self) -> None:
         # A signal handler may emit, or close, in the middle of an emit.
-        self.reading = threading.RLock()
-        self.writing = threading.RLock()
+        self.reading: threading.RLock = threading.RLock()
+        self.writing: threading.RLock = threading.RLock()
 
     def writing_here(self) -> bool:
         """Whether the calling thread has the lock for writing."""
