@@ -10,9 +10,9 @@ from __future__ import annotations
 import threading
 import time
 
-_TURN = 0.0012
+_TURN = 0.0013
 _POLL = 0.0002
-_GIVE_WAY = 0.0004
+_GIVE_WAY = 0.0003
 _IDLE = 0.0002
 """A thread that keeps nothing for so long has no turn any more."""
 _LONGEST = 0.02
