@@ -161,18 +161,20 @@ def _retry(directory: Path, options: argparse.Namespace) -> int:
     # What the service could never take would only come back.
     released = _changed(directory, options.events, "UPDATE quarantine SET again = 0 WHERE kind != 'invalid'")
     print(f"{numbered(released)} will be sent again")
-    missing = len(options.events) - released
-    if missing > 0:
-        _say(f"{missing} of them can't: not set apart, or could never be stored")
-    return 1 if missing > 0 else 0
+    return _missing(options.events, released, "can't: not set apart, or could never be stored")
 
 
 def _discard(directory: Path, options: argparse.Namespace) -> int:
     gone = _changed(directory, options.events, "DELETE FROM quarantine WHERE TRUE")
     print(f"{numbered(gone)} deleted")
-    missing = len(options.events) - gone
+    return _missing(options.events, gone, "aren't set apart: what isn't is never deleted")
+
+
+def _missing(events: Sequence[str], changed: int, why: str) -> int:
+    """The exit code, after telling of how many of the events that were named nothing was done."""
+    missing = len(events) - changed
     if missing > 0:
-        _say(f"{missing} of them aren't set apart: what isn't is never deleted")
+        _say(f"{missing} of them {why}")
     return 1 if missing > 0 else 0
 
 

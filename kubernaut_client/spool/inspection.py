@@ -76,8 +76,9 @@ def entries(directory: Path, file: str | None = None) -> Iterator[Entry]:
 
 
 def _entries(name: str, connection: sqlite3.Connection) -> Iterator[Entry]:
-    unsettled = [each.ranges for each in read_sent(connection) if not each.stored]
-    arrived = [each.ranges for each in read_sent(connection) if each.stored]
+    sent = read_sent(connection)
+    unsettled = [each.ranges for each in sent if not each.stored]
+    arrived = [each.ranges for each in sent if each.stored]
     for identity, emitted, at, body in connection.execute("SELECT id, emitted, time, body FROM event ORDER BY id"):
         if any(within(ranges, identity) for ranges in arrived):
             continue

@@ -191,7 +191,7 @@ class AuditWriter:
         missing = members.get("event_timestamp") is None
         if missing:
             stamp = datetime.fromtimestamp(emitted // 1_000_000, UTC).replace(microsecond=emitted % 1_000_000)
-            members = {**members, "event_timestamp": stamp}
+            members["event_timestamp"] = stamp
         payload = limits.AUDIT_EVENT.check(members)
         at: str = payload["event_timestamp"]
         if not missing:
@@ -221,7 +221,7 @@ class AuditWriter:
 
     def _keep_invalid(self, event: object, error: InvalidRequestError) -> None:
         try:
-            body = json.dumps(dict(_members(cast("Any", event))), ensure_ascii=False, default=repr).encode()
+            body = json.dumps(_members(cast("Any", event)), ensure_ascii=False, default=repr).encode()
         # It may be anything, and what is wrong with it may be that it can't be written down.
         except Exception:  # noqa: BLE001 - see above
             body = json.dumps({"of type": type(event).__name__}).encode()
@@ -414,7 +414,8 @@ class AuditWriter:
             self._begin()
 
 
-def _members(event: Event) -> Mapping[str, Any]:
+def _members(event: Event) -> dict[str, Any]:
+    """A copy, with the names of the wire."""
     findings = limits.Findings()
     try:
         members = limits.as_mapping(event, "event", findings)
