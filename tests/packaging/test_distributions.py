@@ -94,7 +94,7 @@ def test_the_core_depends_on_three_packages(metadata: Message) -> None:
     requirements: list[str] = metadata.get_all("Requires-Dist", [])
     assert sorted(line for line in requirements if "extra ==" not in line) == [
         "attrs>=22.2",
-        "httpx>=0.24",
+        "httpx<1,>=0.24",
         "tenacity>=8.3",
     ]
 
