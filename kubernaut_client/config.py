@@ -1,7 +1,8 @@
 """What a client is configured with: base URL, token, TLS, headers, proxy; from arguments, then from the environment.
 
 Everything is checked here, once, and refused with a `ConfigurationError` that names the argument or the variable. The
-values of tokens and headers never appear in a message or repr. What is done with them is in `http`.
+values of tokens and headers and the paths of files never appear in a message or repr. What is done with them is in
+`http`.
 """
 
 from __future__ import annotations
@@ -15,17 +16,24 @@ import socket
 import ssl
 import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import __version__
-from .errors import ConfigurationError, KubernautError, explain
+from .errors import ConfigurationError, KubernautError
+from .files import read_regular
 from .problems import shown
 
 Token = str | Callable[[], str]
 AsyncToken = str | Callable[[], str | Awaitable[str]]
 
+TOKEN_LIMIT = 64 * 1024
+"""Bytes of a file that holds a token."""
+CERTIFICATE_LIMIT = 4 * 1024 * 1024
+"""Bytes of a file of certificates or keys; the largest bundles of public authorities have about 1 MiB."""
+TLS_VARIABLES = ("KUBERNAUT_CA_FILE", "KUBERNAUT_CLIENT_CERT", "KUBERNAUT_CLIENT_KEY")
 URL_VARIABLES = ("KUBERNAUT_DATASTORAGE_URL", "DATA_STORAGE_URL")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\x21-\x7e]([\t\x20-\x7e]*[\x21-\x7e])?")
@@ -50,9 +58,16 @@ def base_url(given: object) -> str:
         raise ConfigurationError(f"{source} must not contain spaces or control characters{quoted}")
     try:
         parts = urlsplit(given)
+    except ValueError:
+        brackets = "[" in given or "]" in given
+        what = "the [brackets] of its host must hold an IPv6 address" if brackets else "it names no possible host"
+        raise ConfigurationError(f"{source} is not a URL: {what}") from None
+    try:
         port = parts.port
     except ValueError:
-        raise ConfigurationError(f"{source} is not a URL: its port must be a number up to 65535") from None
+        colons = parts.netloc.rpartition("@")[2].count(":") > 1 and "[" not in parts.netloc
+        what = "an IPv6 address must be in [brackets]" if colons else "its port must be a number from 1 to 65535"
+        raise ConfigurationError(f"{source} is not a URL: {what}") from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(f"{source} must not contain credentials: pass them as token= or in headers=")
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -64,8 +79,10 @@ def base_url(given: object) -> str:
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
     except UnicodeError:
         ascii_host = ""
-    if not _HOST.fullmatch(ascii_host) or ".." in ascii_host or port == 0:
-        raise ConfigurationError(f"{source} has an invalid host or port{quoted}")
+    if not _HOST.fullmatch(ascii_host) or ".." in ascii_host:
+        raise ConfigurationError(f"{source} has an invalid host{quoted}")
+    if port == 0:
+        raise ConfigurationError(f"{source} has port 0; it must be a number from 1 to 65535{quoted}")
     if not re.fullmatch(r"[!-~]*", parts.path) or "\\" in parts.path:
         raise ConfigurationError(f"{source} has characters in its path that must be escaped{quoted}")
     return f"{parts.scheme}://{ascii_host}{f':{port}' if port is not None else ''}{parts.path.rstrip('/')}"
@@ -131,32 +148,41 @@ def proxy_for(url: str) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-class TokenSource:
-    """The bearer token, asked for before every attempt: a string, a callable, or a file that is re-read when it
-    changes.
+class TokenFile:
+    """A source of tokens: a file that is read again when it was replaced. `name` is what named it, for messages."""
 
-    Without an argument it is KUBERNAUT_TOKEN, else the file that KUBERNAUT_TOKEN_FILE names, else none.
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        self._file = WatchedFile(Path(path), TOKEN_LIMIT)
+
+    def __call__(self) -> str:
+        return self._file.read().decode("latin-1")  # what isn't ASCII is refused with the rest of what no token has
+
+
+class TokenSource:
+    """The bearer token, asked for before every attempt: a string, a callable, or a file.
+
+    Without an argument it is KUBERNAUT_TOKEN, else the file that KUBERNAUT_TOKEN_FILE names, else none. White space
+    around a token is left out, wherever it comes from.
     """
 
     def __init__(self, token: AsyncToken | None) -> None:
-        self._read: Callable[[], object] | None
-        variable = os.environ.get("KUBERNAUT_TOKEN")
-        path = os.environ.get("KUBERNAUT_TOKEN_FILE")
-        if token is not None and not isinstance(token, str) and not callable(token):
+        self._read: Callable[[], object] | None = None
+        self._source = "token"
+        if token is None and (variable := os.environ.get("KUBERNAUT_TOKEN")):
+            token, self._source = variable, "KUBERNAUT_TOKEN"
+        elif token is None and (path := os.environ.get("KUBERNAUT_TOKEN_FILE")):
+            token = TokenFile(path, "KUBERNAUT_TOKEN_FILE")
+        if isinstance(token, str):
+            value = _token(token, self._source)
+            self._read = lambda: value
+        elif callable(token):
+            self._read = token
+        elif token is not None:
             raise ConfigurationError(f"token must be a string or a callable, not {type(token).__name__}")
-        if callable(token):
-            self._read, self._source = token, "token"
-        elif token is not None or variable:
-            value = _token(
-                token if token is not None else variable, "token" if token is not None else "KUBERNAUT_TOKEN"
-            )
-            self._read, self._source = (lambda: value), "token"
-        elif path:
-            watched = WatchedFile(Path(path))
-            self._read, self._source = (lambda: watched.read().strip()), "KUBERNAUT_TOKEN_FILE"
-            _token(self._call(), self._source)
-        else:
-            self._read, self._source = None, ""
+        if isinstance(token, TokenFile):
+            self._source = token.name
+            self.get()
 
     @property
     def present(self) -> bool:
@@ -195,7 +221,8 @@ class TokenSource:
         except KubernautError:
             raise
         except OSError as error:
-            raise ConfigurationError(f"{self._source} can't be read: {explain(error)}") from error
+            # Neither the path: a token given in its place would be shown.
+            raise ConfigurationError(f"{self._source} can't be read: {_reason(error)}") from None
         except UnicodeError:
             # Its repr shows the text.
             raise ConfigurationError(f"{self._source} must give printable ASCII") from None
@@ -207,18 +234,26 @@ class TokenSource:
 def _token(value: object, source: str) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{source} must give a string, not {type(value).__name__}")
+    value = value.strip(" \t\r\n")
     if not re.fullmatch(r"[!-~]+", value):
-        raise ConfigurationError(f"{source} must give a token of printable ASCII without spaces")
+        raise ConfigurationError(f"{source} must give one token of printable ASCII without spaces")
     return value
+
+
+def _reason(error: Exception) -> str:
+    """Why a file can't be used, without its path and content."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 @dataclass(slots=True)
 class WatchedFile:
-    """A small text file that is read again when it was replaced, as Kubernetes does with projected volumes."""
+    """A small file that is read again when it was replaced, as Kubernetes does with projected volumes."""
 
     path: Path
+    limit: int
+    """The most bytes that it may have."""
     _stamp: tuple[int, int, int] | None = None
-    _text: str = field(default="", repr=False)
+    _data: bytes = field(default=b"", repr=False)
 
     def changed(self) -> bool:
         """Whether the file isn't the one that was seen last; remembers the one seen now."""
@@ -231,15 +266,71 @@ class WatchedFile:
         """Take the file for a new one the next time."""
         self._stamp = None
 
-    def read(self) -> str:
-        """The text, as ASCII."""
+    def read(self) -> bytes:
+        """Its content; raises as `read_regular` does."""
         if self.changed():
             try:
-                self._text = self.path.read_text("ascii")
+                self._data = read_regular(self.path, self.limit)
             except BaseException:
                 self._stamp = None
                 raise
-        return self._text
+        return self._data
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFile:
+    """A file of certificates or keys; `name` is the variable or option that names it, for messages."""
+
+    name: str
+    path: str
+
+    def check(self) -> None:
+        """Raise `ConfigurationError` if OpenSSL, which gets the path, would wait for it or read without end."""
+        try:
+            read_regular(self.path, CERTIFICATE_LIMIT)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{self.name} can't be read: {_reason(error)}") from None
+
+
+def tls_context(
+    ca: CertificateFile | None,
+    cert: CertificateFile | None,
+    key: CertificateFile | None,
+    into: ssl.SSLContext | None = None,
+) -> ssl.SSLContext:
+    """A TLS context from PEM files of at most 4 MiB each; without `ca` it trusts the system's authorities.
+
+    Args:
+        ca: Certificate authorities.
+        cert: The client's certificate and those above it.
+        key: Its key, where that isn't in `cert`.
+        into: A context that gets the same; it stays as it was if the files don't fit together.
+
+    Raises:
+        ConfigurationError: A file can't be used; the message names the one that is at fault.
+    """
+    if key and not cert:
+        raise ConfigurationError(f"{key.name} is set without KUBERNAUT_CLIENT_CERT")
+    for file in (ca, cert, key):
+        if file:
+            file.check()
+    fault, needed = ca, "certificates in PEM"
+    try:
+        context = ssl.create_default_context(cafile=ca.path if ca else None)
+        for each in (context, into):
+            if each and ca:
+                each.load_verify_locations(ca.path)
+            if each and cert:
+                fault = cert
+                # This takes any certificate, so that what fails after it is the key.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cert.path)
+                fault, needed = key or cert, "the certificate's key in PEM, without a pass phrase"
+                # Without a callback OpenSSL would ask the terminal for the pass phrase of an encrypted key, and wait.
+                each.load_cert_chain(cert.path, key.path if key else None, password=lambda: "")
+    except (OSError, ValueError) as error:
+        name = fault.name if fault else "the system's certificate authorities"
+        raise ConfigurationError(f"{name} can't be loaded: {_reason(error)}; it must hold {needed}") from error
+    return context
 
 
 class TLS:
@@ -254,38 +345,23 @@ class TLS:
     def __init__(self, given: ssl.SSLContext | None) -> None:
         if given is not None and not isinstance(given, ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"tls must be an ssl.SSLContext, not {type(given).__name__}")
-        self._ca = os.environ.get("KUBERNAUT_CA_FILE") if given is None else None
-        self._cert = os.environ.get("KUBERNAUT_CLIENT_CERT") if given is None else None
-        self._key = os.environ.get("KUBERNAUT_CLIENT_KEY") if given is None else None
-        if self._key and not self._cert:
-            raise ConfigurationError("KUBERNAUT_CLIENT_KEY is set without KUBERNAUT_CLIENT_CERT")
-        self._files = [WatchedFile(Path(path)) for path in (self._ca, self._cert, self._key) if path]
-        self.context = given
-        if given is None:
-            try:
-                self.context = self._load()
-            except (OSError, ValueError) as error:
-                names = "KUBERNAUT_CA_FILE, KUBERNAUT_CLIENT_CERT or KUBERNAUT_CLIENT_KEY"
-                raise ConfigurationError(f"{names} can't be loaded: {explain(error)}") from error
+        paths = [(name, os.environ.get(name)) if given is None else (name, None) for name in TLS_VARIABLES]
+        self._files = [CertificateFile(name, path) if path else None for name, path in paths]
+        self._watched = [WatchedFile(Path(file.path), CERTIFICATE_LIMIT) for file in self._files if file]
+        self.context: ssl.SSLContext = given or self._load()
 
     def refresh(self) -> None:
         """Load the files again if one of them changed."""
         try:
-            if self._files and any(file.changed() for file in self._files):
+            if self._watched and any(file.changed() for file in self._watched):
                 self._load(self.context)
         except (OSError, ValueError):
-            for file in self._files:
+            for file in self._watched:
                 file.forget()
 
     def _load(self, into: ssl.SSLContext | None = None) -> ssl.SSLContext:
-        """A context from the files, or `into` with what they hold now; left as it was if they don't fit together."""
-        for file in self._files:
-            file.changed()
-        context = ssl.create_default_context(cafile=self._ca)
-        for each in (context, into):
-            if each and self._ca:
-                each.load_verify_locations(self._ca)
-            if each and self._cert:
-                # Without a callback OpenSSL would ask the terminal for the pass phrase of an encrypted key, and wait.
-                each.load_cert_chain(self._cert, self._key, password=lambda: "")
-        return context
+        for file in self._watched:
+            with suppress(OSError, ValueError):  # tls_context says which and why
+                file.changed()
+        ca, cert, key = self._files
+        return tls_context(ca, cert, key, into)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, cast
 
 from kubernaut_client.errors import CatalogError
+from kubernaut_client.files import read_regular
 from kubernaut_client.limits import REMEDIATION_WORKFLOW, Findings
 from kubernaut_client.models import RemediationWorkflow
 from kubernaut_client.plan import ascending, version_key
@@ -22,7 +23,7 @@ from kubernaut_client.problems import one_line, shown
 
 from .documents import ContentFile, Draft, content_file, is_payload, read_document
 from .jsontext import looks_like_json, read_json
-from .text import SIZE_LIMIT, CatalogProblem, Document, Reading, Source, Text, Unreadable, decode
+from .text import SIZE_LIMIT, TOO_LARGE, CatalogProblem, Document, Reading, Source, Text, Unreadable, decode
 from .yamltext import read_yaml
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -373,19 +374,11 @@ def _is_json(path: str) -> bool:
 def _parsed(path: str) -> tuple[Text, Reading]:
     """The text of a file and what it holds; raises `Unreadable`."""
     try:
-        with open(path, "rb", opener=_opened) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise Unreadable(CatalogProblem(path, None, None, None, "is not a regular file (- is standard input)"))
-            data = file.read(SIZE_LIMIT + 1)
+        data = read_regular(path, SIZE_LIMIT)
     except (OSError, ValueError) as error:
         raise Unreadable(CatalogProblem(path, None, None, None, _cause(path, error))) from None
     text = decode(path, data)
     return text, read_json(text) if _is_json(path) else read_yaml(text)
-
-
-def _opened(path: str, flags: int) -> int:
-    # Opening a FIFO must not wait for a writer.
-    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _canonical(payload: Mapping[str, Any]) -> str:
@@ -396,7 +389,12 @@ def _all_of(stream: BinaryIO) -> bytes:
     """All that a stream gives, up to a byte more than is taken."""
     parts: list[bytes] = []
     size = 0
-    while size <= SIZE_LIMIT and (part := stream.read(SIZE_LIMIT + 1 - size)):
+    while size <= SIZE_LIMIT:
+        part = cast("bytes | None", stream.read(SIZE_LIMIT + 1 - size))
+        if part is None:
+            raise BlockingIOError(errno.EAGAIN, "it is set not to block, and not all of it is there")
+        if not part:
+            break
         parts.append(part)
         size += len(part)
     return b"".join(parts)
@@ -410,6 +408,10 @@ def _cause(path: str, error: OSError | ValueError) -> str:
         return "is a symbolic link to nothing" if os.path.islink(path) else "does not exist"
     if error.errno == errno.ELOOP:
         return "is a symbolic link that leads back to itself: remove it"
+    if error.errno == errno.EINVAL:
+        return "is not a regular file (- is standard input)"
+    if error.errno == errno.EFBIG:
+        return TOO_LARGE
     return f"can't be read: {_system(error)}"
 
 

@@ -17,6 +17,7 @@ from kubernaut_client.problems import MESSAGE_LIMIT, one_line, shown
 KIND = "WorkflowSchema"
 SIZE_LIMIT = 2**20
 """Bytes of a file: 1 MiB."""
+TOO_LARGE = f"is larger than 1 MiB ({SIZE_LIMIT} bytes): split it"
 DEPTH_LIMIT = 100
 """Levels of lists and mappings."""
 PATH_LIMIT = 1000
@@ -147,7 +148,7 @@ def decode(file: str, data: bytes) -> Text:
     Raises `Unreadable` for more than 1 MiB, another encoding, and a file without text.
     """
     if len(data) > SIZE_LIMIT:
-        raise unreadable(file, f"is larger than 1 MiB ({SIZE_LIMIT} bytes): split it")
+        raise unreadable(file, TOO_LARGE)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(data) > 1 and 0 in data[:2] and data[:2] != b"\0\0"):
         raise unreadable(file, "is UTF-16: save it as UTF-8")
     try:

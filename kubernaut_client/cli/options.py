@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -54,6 +53,7 @@ class Settings:
     def client(self, *, on_call: Callable[[CallRecord], object] | None = None) -> DataStorageClient:
         """A new client with these settings; a context manager. Raises `ConfigurationError`."""
         from kubernaut_client import ConfigurationError, DataStorageClient, RetryPolicy
+        from kubernaut_client.config import TokenFile
 
         if self.url is None and not any(os.environ.get(name) for name in URL_VARIABLES):
             raise ConfigurationError(f"no service is named: set --url or {' or '.join(URL_VARIABLES)}")
@@ -62,7 +62,7 @@ class Settings:
         if self.timeout is not None:
             options["timeout"] = self.timeout
         if self.token_file is not None:
-            options["token"] = token_from(self.token_file)
+            options["token"] = TokenFile(self.token_file, "--token-file")
         try:
             options["retry"] = RetryPolicy(**{name: value for name, value in retry.items() if value is not None})
             client = DataStorageClient(self.url, tls=self._tls(), **options)
@@ -86,49 +86,20 @@ class Settings:
 
     def _tls(self) -> ssl.SSLContext | None:
         """A context if one of the options names a file; else the client's own, which reads changed files again."""
-        import ssl
-
         from kubernaut_client import ConfigurationError
+        from kubernaut_client.config import CertificateFile, tls_context
 
         given: dict[str, str | None] = {name: getattr(self, name) for name in TLS_FILES}
         if not any(given.values()):
             return None
-        files = {name: given[name] or os.environ.get(variable) for name, (_, variable) in TLS_FILES.items()}
-        if files["client_key"] and not files["client_cert"]:
+        paths = {name: given[name] or os.environ.get(variable) for name, (_, variable) in TLS_FILES.items()}
+        if paths["client_key"] and not paths["client_cert"]:
             raise ConfigurationError("--client-key is given without --client-cert")
-        name = "ca_file"
-        try:
-            context = ssl.create_default_context(cafile=files["ca_file"] or None)
-            name = "client_cert"
-            if files["client_cert"]:
-                # Without a callback OpenSSL would ask the terminal for the pass phrase of an encrypted key, and wait.
-                context.load_cert_chain(files["client_cert"], files["client_key"] or None, password=lambda: "")
-        except (OSError, ValueError) as error:
-            option, variable = TLS_FILES[name]
-            source = option if given[name] else variable
-            raise ConfigurationError(f"{source} can't be loaded: {_reason(error)}") from error
-        return context
-
-
-def token_from(path: str) -> Callable[[], str]:
-    """Reads the token before each attempt, so that a rotated one is found; once only from a pipe.
-
-    Raises `ConfigurationError` if it can't be read now, or holds no token.
-    """
-    from kubernaut_client import ConfigurationError
-
-    def read() -> str:
-        try:
-            with open(path, encoding="ascii", errors="replace") as file:
-                token = file.read().strip()
-        except OSError as error:
-            raise ConfigurationError(f"--token-file can't be read: {_reason(error)}") from error
-        if not re.fullmatch(r"[!-~]+", token):
-            raise ConfigurationError("--token-file must hold one token of printable ASCII without spaces")
-        return token
-
-    first = read()
-    return read if os.path.isfile(path) else lambda: first
+        named = {
+            name: CertificateFile(TLS_FILES[name][0 if given[name] else 1], path) if path else None
+            for name, path in paths.items()
+        }
+        return tls_context(named["ca_file"], named["client_cert"], named["client_key"])
 
 
 class CommonOption(click.Option):
@@ -175,10 +146,6 @@ def _by_option(message: str, url_given: bool) -> str:
             return option + message.removeprefix(argument)
     message = message.replace("pass them as token= or in headers=", "name a file that holds a token with --token-file")
     return "--url" + message.removeprefix("base_url") if url_given and message.startswith("base_url ") else message
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 _COMMON: list[click.Parameter] = [

@@ -2,7 +2,10 @@
 
 import asyncio
 import inspect
+import os
+import socket
 import ssl
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,11 +13,21 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kubernaut_client import AsyncDataStorageClient, ConfigurationError, DataStorageClient, KubernautError, RetryPolicy
-from kubernaut_client.config import TokenSource, WatchedFile, base_url, headers, is_loopback, proxy_for, user_agent
+from kubernaut_client.config import (
+    TLS,
+    TokenSource,
+    WatchedFile,
+    base_url,
+    headers,
+    is_loopback,
+    proxy_for,
+    user_agent,
+)
 
 CLIENTS: tuple[Any, ...] = (DataStorageClient, AsyncDataStorageClient)
 
@@ -129,6 +142,30 @@ def test_urls_that_are_refused(url: str) -> None:
     assert "base_url" in refused(lambda: base_url(url))
     for client in CLIENTS:
         refused(partial(client, url))
+
+
+@pytest.mark.parametrize(
+    ("url", "what"),
+    [
+        ("http://[::1", "[brackets]"),
+        ("http://::1]", "[brackets]"),
+        ("http://[::1:8080", "[brackets]"),
+        ("http://[nope]", "IPv6 address"),
+        ("http://[]", "IPv6 address"),
+        ("http://::1", "IPv6 address must be in [brackets]"),
+        ("http://2001:db8::1:8080", "IPv6 address must be in [brackets]"),
+        ("http://ds\u2100.example", "host"),
+        ("http://ds..example", "host"),
+        ("http://[::1]:port", "port"),
+        ("http://[::1]:65536", "port"),
+        ("http://ds.example:port", "port"),
+        ("http://ds.example:0", "port"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_named(url: str, what: str) -> None:
+    message = refused(lambda: base_url(url))
+    assert what in message
+    assert ("port" in message) == (what == "port")
 
 
 @pytest.mark.parametrize("url", [None, 3, b"http://ds.example", ["http://ds.example"], object()], ids=range(5))
@@ -287,7 +324,8 @@ JUNK: list[Any] = [
     "",
     " ",
     "SECRET SECRET",
-    "SECRET\n",
+    "SECRET\nSECRET",
+    "SECRET\n\0",
     "SECRETé",
     "SECRET\0",
     "\ud800",
@@ -298,12 +336,30 @@ JUNK: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("token", [text for text in JUNK if isinstance(text, str)], ids=range(7))
+@pytest.mark.parametrize("token", [text for text in JUNK if isinstance(text, str)], ids=range(8))
 def test_tokens_that_are_refused(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "token" in refused(lambda: TokenSource(token))
-    if token and "\0" not in token and token.isprintable():
+    if token and "\0" not in token and "\ud800" not in token:
         monkeypatch.setenv("KUBERNAUT_TOKEN", token)
         assert "KUBERNAUT_TOKEN" in refused(lambda: TokenSource(None))
+
+
+@pytest.mark.parametrize("around", ["{}", "{}\n", "{}\r\n", " {}", "\t{} \n\n"])
+def test_one_rule_for_white_space_around_a_token(around: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    token = around.format("abc")
+
+    async def later() -> str:
+        return token
+
+    assert TokenSource(token).get() == "abc"
+    assert TokenSource(lambda: token).get() == "abc"
+    assert asyncio.run(TokenSource(later).aget()) == "abc"
+    file = tmp_path / "token"
+    file.write_bytes(token.encode())
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(file))
+    assert TokenSource(None).get() == "abc"
+    monkeypatch.setenv("KUBERNAUT_TOKEN", token)
+    assert TokenSource(None).get() == "abc"
 
 
 @pytest.mark.parametrize("token", [3, b"SECRET", ["SECRET"], {"SECRET": 1}, True], ids=range(5))
@@ -419,11 +475,105 @@ def test_a_token_file_that_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path:
         assert "KUBERNAUT_TOKEN_FILE" in refused(lambda: DataStorageClient("http://ds.example"))
 
 
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def unusual(tmp_path: Path) -> dict[str, tuple[str, str]]:
+    """Paths that must not be read, by what is said of them."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to("loop")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(tmp_path / "socket"))
+    listening.close()
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(2**40)  # takes no room on the disk
+    return {
+        "a FIFO": (str(tmp_path / "fifo"), "not a regular file"),
+        "a link to a FIFO": (str(tmp_path / "link"), "not a regular file"),
+        "a device without end": ("/dev/zero", "not a regular file"),
+        "an empty device": ("/dev/null", "not a regular file"),
+        "a directory": (str(tmp_path), "Is a directory"),
+        "a socket": (str(tmp_path / "socket"), "No such device"),
+        "a link to itself": (str(tmp_path / "loop"), "Too many levels"),
+        "too large": (str(large), "larger than"),
+        "missing": (str(tmp_path / "missing"), "No such file"),
+    }
+
+
+@pytest.mark.parametrize(
+    "variable", ["KUBERNAUT_TOKEN_FILE", "KUBERNAUT_CA_FILE", "KUBERNAUT_CLIENT_CERT", "KUBERNAUT_CLIENT_KEY"]
+)
+def test_files_that_are_not_read(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, certificate: Path
+) -> None:
+    if variable == "KUBERNAUT_CLIENT_KEY":
+        monkeypatch.setenv("KUBERNAUT_CLIENT_CERT", str(certificate))
+    for path, why in unusual(tmp_path).values():
+        monkeypatch.setenv(variable, path)
+        for client in CLIENTS:
+            message = refused(partial(client, "https://ds.example"))
+            assert message.startswith(f"{variable} can't be read: {why}")
+
+
+def test_a_token_file_has_a_limit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(file))
+    file.write_text("x" * 65536)
+    assert TokenSource(None).get() == "x" * 65536
+    file.write_text("x" * 65537)
+    assert refused(lambda: TokenSource(None)) == (
+        "KUBERNAUT_TOKEN_FILE can't be read: larger than 65536 bytes, the limit"
+    )
+
+
+def test_a_bundle_of_authorities_may_have_four_mebibytes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, certificate: Path
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    monkeypatch.setenv("KUBERNAUT_CA_FILE", str(bundle))
+    content = certificate.read_bytes().rjust(4 * 2**20, b"\n")
+    bundle.write_bytes(content)
+    for client in CLIENTS:
+        assert client("https://ds.example")
+    bundle.write_bytes(content + b"\n")
+    for client in CLIENTS:
+        assert "larger than 4194304 bytes" in refused(partial(client, "https://ds.example"))
+
+
+def test_a_token_given_as_the_path_of_a_file_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", "SECRET")
+    with pytest.raises(ConfigurationError) as caught:
+        TokenSource(None)
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_file_that_becomes_a_fifo_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, certificate: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("abc")
+    monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(file))
+    source = TokenSource(None)
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(certificate.read_bytes())
+    monkeypatch.setenv("KUBERNAUT_CA_FILE", str(bundle))
+    tls = TLS(None)
+    for path in (file, bundle):
+        path.unlink()
+        os.mkfifo(path)
+    with pytest.raises(KubernautError):
+        source.get()
+    tls.refresh()
+    assert len(tls.context.get_ca_certs()) == 1, "the authorities that were loaded stay in use"
+
+
 def test_a_watched_file_hides_its_text(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("SECRET")
-    watched = WatchedFile(file)
-    assert watched.read() == "SECRET"
+    watched = WatchedFile(file, 100)
+    assert watched.read() == b"SECRET"
     assert not watched.changed()
     assert "SECRET" not in repr(watched)
 
@@ -478,6 +628,44 @@ def test_an_http_client_of_the_other_colour() -> None:
     wrong = httpx.Client()
     assert "http_client" in refused(lambda: AsyncDataStorageClient("http://ds.example", http_client=wrong))
     wrong.close()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate without its key."""
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    trustme.CA().cert_pem.write_to_path(path)
+    return path
+
+
+def test_which_tls_file_is_at_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, certificate: Path) -> None:
+    leaf = trustme.CA().issue_cert("ds.example")
+    good, key, junk, other = (tmp_path / name for name in ("good.pem", "key.pem", "junk.pem", "other.pem"))
+    leaf.cert_chain_pems[0].write_to_path(good)
+    leaf.private_key_pem.write_to_path(key)
+    junk.write_text("SECRET")
+    trustme.CA().issue_cert("ds.example").private_key_pem.write_to_path(other)
+    names = ("KUBERNAUT_CA_FILE", "KUBERNAUT_CLIENT_CERT", "KUBERNAUT_CLIENT_KEY")
+    cases: list[tuple[tuple[Path | None, Path | None, Path | None], str]] = [
+        ((junk, None, None), "KUBERNAUT_CA_FILE"),
+        ((junk, good, key), "KUBERNAUT_CA_FILE"),
+        ((certificate, junk, key), "KUBERNAUT_CLIENT_CERT"),
+        ((None, junk, None), "KUBERNAUT_CLIENT_CERT"),
+        ((None, good, None), "KUBERNAUT_CLIENT_CERT"),
+        ((certificate, good, junk), "KUBERNAUT_CLIENT_KEY"),
+        ((None, good, other), "KUBERNAUT_CLIENT_KEY"),
+        ((None, good, good), "KUBERNAUT_CLIENT_KEY"),
+    ]
+    for paths, at_fault in cases:
+        for name, path in zip(names, paths, strict=True):
+            monkeypatch.setenv(name, str(path or ""))
+        for client in CLIENTS:
+            message = refused(partial(client, "https://ds.example"))
+            assert message.startswith(f"{at_fault} can't be loaded: ")
+            assert [name for name in names if name in message] == [at_fault]
+    monkeypatch.setenv("KUBERNAUT_CLIENT_KEY", str(key))
+    for client in CLIENTS:
+        assert client("https://ds.example")
 
 
 @pytest.mark.parametrize("variable", ["KUBERNAUT_CA_FILE", "KUBERNAUT_CLIENT_CERT"])

@@ -530,6 +530,28 @@ def test_standard_input_that_was_closed() -> None:
         load("-", stdin=stream)
 
 
+def test_standard_input_without_end() -> None:
+    with open("/dev/zero", "rb") as stream, pytest.raises(CatalogError, match="-: is larger than 1 MiB"):
+        load("-", stdin=stream)
+
+
+def test_standard_input_that_does_not_block_is_not_cut_short() -> None:
+    """Another process may have set a shared pipe so; what isn't there yet is no end."""
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    os.write(theirs, f"{GOOD}---\n".encode())
+    why = "-: standard input can't be read: it is set not to block"
+    with open(ours, "rb") as stream, open(theirs, "wb"), pytest.raises(CatalogError, match=why):
+        load("-", stdin=stream)
+
+
+def test_a_content_file_has_a_limit(here: Path) -> None:
+    write(here, {"a.json": payload(('"content": "any text"', '"content_file": "large.txt"'))})
+    with (here / "large.txt").open("wb") as file:
+        file.truncate(2**40)
+    assert report("a.json") == ["a.json:6:3: content_file: 'large.txt' is larger than 1 MiB (1048576 bytes): split it"]
+
+
 # Objects -------------------------------------------------------------------------------------------------------------
 
 

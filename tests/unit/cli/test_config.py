@@ -88,7 +88,7 @@ def test_a_token_file_without_a_token(text: str, tmp_path: Path) -> None:
     ran = call("config", "--url", "http://ds", "--token-file", str(tmp_path / "token"))
     assert (ran.code, ran.stderr) == (
         2,
-        "Error: --token-file must hold one token of printable ASCII without spaces\n",
+        "Error: --token-file must give one token of printable ASCII without spaces\n",
     )
     assert "url:              http://ds (--url)\n" in ran.stdout
 

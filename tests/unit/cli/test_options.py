@@ -2,7 +2,6 @@
 
 import os
 import ssl
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import trustme
 from kubernaut_client import ConfigurationError, DataStorageClient, RetryPolicy
 from kubernaut_client.cli import options
 from kubernaut_client.cli.command import Group, Result, command
-from kubernaut_client.cli.options import Settings, token_from
+from kubernaut_client.cli.options import Settings
 from kubernaut_client.cli.output import Output
 from tests.unit.cli.tools import call
 
@@ -138,20 +137,26 @@ def test_the_defaults_are_those_of_the_client() -> None:
 def test_a_token_file_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "token"
     path.write_text("first\n")
-    token = token_from(str(path))
-    assert token() == "first"
-    path.write_text("second")
-    assert token() == "second"
+    with settings(url="http://ds", token_file=str(path)).client() as client:
+        source = client._options.session.token
+        assert source.get() == "first"
+        path.write_text("another")
+        assert source.get() == "another"
 
 
-def test_a_token_from_a_pipe_is_read_once(tmp_path: Path) -> None:
-    path = tmp_path / "pipe"
-    os.mkfifo(path)
-    writer = threading.Thread(target=path.write_text, args=("first\n",))
-    writer.start()
-    token = token_from(str(path))
-    writer.join()
-    assert token() == token() == "first"
+def test_a_token_file_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", "/dev/zero"):
+        assert refused(url="http://ds", token_file=str(path)) == "--token-file can't be read: not a regular file"
+
+
+@pytest.mark.parametrize("option", options.TLS_FILES)
+def test_a_certificate_file_is_never_waited_for(option: str, tmp_path: Path, files: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    name = options.TLS_FILES[option][0]
+    for path in (tmp_path / "fifo", "/dev/zero"):
+        given = {"client_cert": str(files / "cert.pem"), option: str(path)}
+        assert refused(url="https://ds.example", **given) == f"{name} can't be read: not a regular file"
 
 
 def test_token_files_that_are_refused(tmp_path: Path) -> None:
@@ -159,7 +164,7 @@ def test_token_files_that_are_refused(tmp_path: Path) -> None:
     assert refused(url="http://ds", token_file=str(path)) == "--token-file can't be read: No such file or directory"
     path.write_bytes("SECRETé".encode())
     assert refused(url="http://ds", token_file=str(path)) == (
-        "--token-file must hold one token of printable ASCII without spaces"
+        "--token-file must give one token of printable ASCII without spaces"
     )
 
 
@@ -227,9 +232,9 @@ def test_without_options_it_is_the_clients_own(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"ca_file": "missing.pem"}, "--ca-file can't be loaded: No such file or directory"),
+        ({"ca_file": "missing.pem"}, "--ca-file can't be read: No such file or directory"),
         ({"ca_file": "nonsense.pem"}, "--ca-file can't be loaded: "),
-        ({"client_cert": "missing.pem", "client_key": "key.pem"}, "--client-cert can't be loaded: No such file"),
+        ({"client_cert": "missing.pem", "client_key": "key.pem"}, "--client-cert can't be read: No such file"),
         ({"client_cert": "cert.pem"}, "--client-cert can't be loaded: "),
         ({"client_key": "key.pem"}, "--client-key is given without --client-cert"),
     ],
