@@ -37,6 +37,7 @@ from .errors import (
 )
 from .network import EXCHANGE, AsyncBackend, Backend, Exchange
 from .pool import MAX_IDLE_SECONDS, AsyncPool, Pool
+from .problems import one_line
 
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=MAX_IDLE_SECONDS)
 # For plain HTTP, where httpx would make a context of its own for each connection. It trusts nobody.
@@ -440,17 +441,36 @@ def _transport_error(
 def _kept(error: Exception, request: httpx.Request | None, headers: Mapping[str, str]) -> Exception | None:
     """The exception to chain, without the request's headers; None if it quotes what we authenticated with.
 
-    httpx puts the request on its exceptions, and quotes in them what isn't HTTP.
+    httpx puts the request on its exceptions, and quotes in them what isn't HTTP. Of the exceptions below it the first
+    is kept, and no traceback that shows only the insides of httpx and httpcore.
     """
     secrets = [value.removeprefix("Bearer ") for value in config.secrets(headers)]
-    link: BaseException | None = error
-    while link is not None:
+    links = _links(error)
+    for link in links:
         if any(secret in repr(link) for secret in secrets):
             return None
         if isinstance(link, httpx.RequestError) and request is not None:
             link.request = httpx.Request(request.method, request.url)
-        link = link.__cause__ or link.__context__
+        if isinstance(link, OSError) or type(link).__module__.partition(".")[0] in ("httpx", "httpcore", "h11"):
+            link.__traceback__ = None
+    if len(links) > 1:
+        error.__cause__ = links[-1]
+        links[-1].__cause__ = None
     return error
+
+
+def _links(error: Exception) -> list[Exception]:
+    """An exception and those that caused it, down to the first.
+
+    httpcore raises its own "from None", with what caused them as their context; any other context may be an exception
+    that the caller was handling.
+    """
+    links: list[Exception] = []
+    link: BaseException | None = error
+    while isinstance(link, Exception) and link not in links:
+        links.append(link)
+        link = link.__cause__ or (link.__context__ if link.__suppress_context__ else None)
+    return links
 
 
 def _looks_silent(error: Exception) -> bool:
@@ -461,7 +481,10 @@ def _cause(error: Exception) -> str:
     # What isn't HTTP is quoted in the text of a protocol error, and nobody knows what it holds.
     if isinstance(error, httpx.ProtocolError) and "without sending" not in str(error):
         return f"{type(error).__name__}: what came isn't a complete HTTP answer"
-    return explain(error)
+    first = _links(error)[-1]
+    if isinstance(first, httpx.ConnectError | httpcore.ConnectError):  # the name of our own
+        return one_line(str(first), 200) or "it can't be made"
+    return explain(first)
 
 
 def as_httpx(answer: Answer, request: Request, base_url: str) -> httpx.Response:

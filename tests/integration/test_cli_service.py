@@ -87,7 +87,7 @@ def test_nobody_answers(silence: str) -> None:
     assert (ran.code, ran.stdout) == (4, "")
     assert ran.stderr == (
         f"Error: nobody answers at {silence}: is it running? Set --url or KUBERNAUT_DATASTORAGE_URL "
-        "(ConnectError: [Errno 111] Connection refused)\n"
+        "(ConnectionRefusedError: [Errno 111] Connection refused)\n"
     )
     document = call("health", "--url", silence, "--output", "json").document
     assert (document["exit_code"], document["base_url"]) == (4, silence)
