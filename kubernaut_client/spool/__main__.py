@@ -21,9 +21,10 @@ from typing import Any, NoReturn, cast
 from kubernaut_client.problems import one_line
 
 from . import inspection
+from .directory import SUFFIX
 from .inspection import Entry, FileStatus
 from .report import numbered
-from .spoolfile import SCHEMA, SUFFIX
+from .spoolfile import SCHEMA
 
 SCHEMA_VERSION = 1
 """Of the JSON that is printed."""

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from .batch import within
-from .directory import CORRUPT_SUFFIX, LOCK_SUFFIX
-from .spoolfile import SCHEMA, SIDE_FILES, SUFFIX, read_quarantined, read_sent
+from .directory import CORRUPT_SUFFIX, LOCK_SUFFIX, SIDE_FILES, SUFFIX
+from .spoolfile import SCHEMA, read_quarantined, read_sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,7 @@ _TABLES = {
 
 
 def salvage(corrupt: Path, target: Path, locks: Locks) -> tuple[int, int]:
-    """Fill a new file; how many events to be delivered, and how many that were set apart, could be read."""
-    target.touch(0o600)
+    """Fill a new, empty file; how many events to be delivered, and how many that were set apart, could be read."""
     file = SpoolFile(target, locks, "nobody")
     try:
         sent = _sent(corrupt)

@@ -18,10 +18,10 @@ from uuid import uuid4
 
 from kubernaut_client.errors import SpoolError, explain
 
-from .directory import CORRUPT_SUFFIX, SALVAGE_SUFFIX, Directory, Ownership
+from .directory import CORRUPT_SUFFIX, SALVAGE_SUFFIX, Directory, Ownership, UntrustedError, create, remove
 from .report import AlarmKind
 from .salvage import salvage
-from .spoolfile import ROW_BYTES, Locks, NewerError, SpoolFile, TakenError, explained, is_corrupt, remove
+from .spoolfile import ROW_BYTES, Locks, NewerError, SpoolFile, TakenError, explained, is_corrupt
 from .tuning import Tuning
 from .turns import Turns
 
@@ -151,16 +151,18 @@ class Spool:
         return self.directory.free() >= self._reserve
 
     def _begin(self) -> SpoolFile:
-        self.directory.prepare()
+        if not self.directory.is_there():
+            self.directory = Directory(self.directory.path)
+        self.directory.check()
         self._reserve = self.directory.reserve()
         owned = self.directory.create()
         try:
-            file = SpoolFile(owned.path, self.locks, self._token, power=self._power)
+            file = SpoolFile(owned.path, self.locks, self._token, power=self._power, at=owned.at)
         except BaseException:
             owned.release(delete=True)
             raise
         if self._power:
-            _sync(self.directory.path)
+            self.directory.sync()
         self._add(file, owned)
         self.current = file
         return file
@@ -202,15 +204,36 @@ class Spool:
         """
         with self.locks.reading:
             room, taken = 0, 0
-            if not self.closed and self.directory.path.is_dir():
+            if not self.closed and self._is_fit():
                 resting = {path for path, until in self._resting.items() if until > now}
                 known = {file.path for file in self.files} | self._left_alone | resting
                 room = max(_ADOPTED_AT_MOST - sum(file is not self.current for file in self.files), 0)
-                for owned in islice(self.directory.adopt(known), room):
+                for owned in islice(self.directory.adopt(known, self._refused), room):
                     taken += 1
                     self._open(owned)
         self._others = self.directory.others({file.path for file in self.files})
         return taken < room or not room
+
+    def _is_fit(self) -> bool:
+        """Whether files of the directory may be adopted."""
+        directory = self.directory
+        if not directory.is_there():
+            return False
+        try:
+            directory.check()
+        except SpoolError as error:
+            self._tell(directory.path, str(error))
+            return False
+        if not directory.is_at_path():
+            self._tell(
+                directory.path,
+                f"{directory.path} was replaced: the spool stays in the directory that was there when it was opened; "
+                "look who may write to the directory above it, then restart",
+            )
+        return True
+
+    def _refused(self, path: Path, error: Exception) -> None:
+        self._tell(path, f"{path} is left alone: {error}")
 
     def rest(self, file: SpoolFile, now: float) -> bool:
         """Let go of a file in which nothing waits, only what is set apart; it is looked at again in a while."""
@@ -287,11 +310,15 @@ class Spool:
                     empty = False
                 self._let_go(file, delete=empty)
 
-    def abandon(self) -> tuple[list[sqlite3.Connection], list[Path]]:
-        """In a forked child: give up what the parent has; the connections must be neither used nor closed."""
-        for owned in self._owned.values():
-            owned.abandon()
-        return [each for file in self.files for each in file.connections()], [file.path for file in self.files]
+    def abandon(self) -> tuple[list[sqlite3.Connection], set[int]]:
+        """In a forked child: give up what the parent has.
+
+        Returns the connections, which must be neither used nor closed, and the descriptors that were inherited.
+        """
+        owned = list(self._owned.values())
+        self._owned.clear()
+        connections = [each for file in self.files for each in file.connections()]
+        return connections, {number for each in owned for number in each.abandon()}
 
     def _add(self, file: SpoolFile, owned: Ownership) -> None:
         with self.locks.writing:
@@ -313,11 +340,11 @@ class Spool:
 
     def _opened(self, owned: Ownership) -> SpoolFile | None:
         try:
-            file = SpoolFile(owned.path, self.locks, self._token, power=self._power)
-        except NewerError as error:
+            file = SpoolFile(owned.path, self.locks, self._token, power=self._power, at=owned.at)
+        except (NewerError, UntrustedError) as error:
             self._left_alone.add(owned.path)
             owned.release()
-            self._tell(owned.path, str(error))
+            self._refused(owned.path, error)
             return None
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, sqlite3.Error) and is_corrupt(error):
@@ -330,15 +357,17 @@ class Spool:
 
     def _set_aside(self, owned: Ownership) -> SpoolFile | None:
         """At each moment either the corrupt file or all that could be read of it is what the next process finds."""
-        path, kept, new = owned.path, Path(f"{owned.path}{CORRUPT_SUFFIX}"), owned.path.with_suffix(SALVAGE_SUFFIX)
+        path, at, new = owned.path, owned.at, owned.at.with_suffix(SALVAGE_SUFFIX)
+        kept = Path(f"{at}{CORRUPT_SUFFIX}")
         try:
             remove(new)
-            salvaged, apart = salvage(path, new, self.locks)
+            os.close(create(new))
+            salvaged, apart = salvage(at, new, self.locks)
             for suffix in ("-wal", ""):
                 with suppress(FileNotFoundError):
-                    os.rename(f"{path}{suffix}", f"{kept}{suffix}")
-            Path(f"{path}-shm").unlink(missing_ok=True)
-            os.rename(new, path)
+                    os.rename(f"{at}{suffix}", f"{kept}{suffix}")
+            Path(f"{at}-shm").unlink(missing_ok=True)
+            os.rename(new, at)
         except (sqlite3.Error, OSError) as error:
             owned.release()
             self._tell(path, f"{path} is corrupt, and can't be set aside: {explain(error)}")
@@ -354,11 +383,3 @@ class Spool:
         if path not in self._told:
             self._told.add(path)
             self._alarm("unreadable", text, 0)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -22,11 +22,10 @@ from typing import Any, NamedTuple, cast
 from kubernaut_client.errors import SpoolError
 
 from .batch import Ranges, Row
+from .directory import BUSY_SECONDS, UntrustedError, connect, unwritable, verify
 
 SCHEMA = 1
 """The version of the tables. Files of an older one are brought up to it when they are opened."""
-SUFFIX = ".spool"
-SIDE_FILES = ("", "-wal", "-shm")
 ROW_BYTES = 100
 """What an event takes beside its body, in bytes, for the limit of the spool."""
 
@@ -49,7 +48,6 @@ _CHUNK = 50
 _VACUUM_PAGES = 64
 _FREE_PAGES = 256
 _IDLE_LOG = 2**20
-_BUSY_SECONDS = 5.0
 
 
 class Sent(NamedTuple):
@@ -107,12 +105,14 @@ class CorruptError(sqlite3.DatabaseError):
 class SpoolFile:
     """An open file. Raises `sqlite3.Error` for what goes wrong on the disk; see `explained`."""
 
-    def __init__(self, path: Path, locks: Locks, token: str, *, power: bool = False) -> None:
+    def __init__(self, path: Path, locks: Locks, token: str, *, power: bool = False, at: Path | None = None) -> None:
         """Open it, an empty one too, and note who owns it. Call it with one of the locks.
 
-        `power`: a commit waits until the disk has it.
+        `power`: a commit waits until the disk has it. `at`: where it is opened, with `path` for messages alone. Raises
+        `UntrustedError`, with nothing written, for a file that may be of another user or another program.
         """
         self.path = path
+        self._at: Path = at or path
         self.locks = locks
         self.count: int = 0
         """Events that are not known to be stored."""
@@ -126,9 +126,9 @@ class SpoolFile:
         self._token = token
         self.unsealed_since: float | None = None
         """When the first event came, by the caller's clock, that belongs to no batch yet; for whoever seals."""
-        self._write = _connect(path)
+        self._write = connect(self._at)
         try:
-            self._read = _connect(path)
+            self._read = connect(self._at)
             try:
                 self._set_up(power)
                 self._load()
@@ -141,15 +141,22 @@ class SpoolFile:
 
     def _set_up(self, power: bool) -> None:
         write = self._write
+        self._read.execute("PRAGMA user_version").fetchone()  # SQLite opens its other files now
         (version,) = write.execute("PRAGMA user_version").fetchone()
+        verify(self._at, 2)
+        (application,) = write.execute("PRAGMA application_id").fetchone()
+        (tables,) = write.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != _APPLICATION and (application or version or tables):
+            raise UntrustedError(f"{self.path.name} is a database of another program")
         if version > SCHEMA:
             raise NewerError(self.path, version)
-        if version and write.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-            raise CorruptError(f"{self.path} is a database, but no spool")
         if not version:
             write.execute(f"PRAGMA page_size = {_PAGE}")
             write.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        write.execute("PRAGMA journal_mode = WAL")
+        (mode,) = write.execute("PRAGMA journal_mode = WAL").fetchone()
+        if mode != "wal":
+            raise sqlite3.OperationalError("SQLite can't share memory there (write-ahead log); use a local file system")
+        verify(self._at, 2)
         for connection in (write, self._read):
             connection.execute(f"PRAGMA synchronous = {'FULL' if power else 'NORMAL'}")
             # A checkpoint waits for the disk, so none must happen inside an emit.
@@ -309,12 +316,13 @@ class SpoolFile:
         """Set events apart: id, kind and reason of each. `now` and `again` are Unix seconds."""
         with self._transaction():
             for identity, kind, reason in reasons:
-                found = self._write.execute(
-                    "INSERT INTO quarantine SELECT id, ?, ?, ?, ?, emitted, time, own, body FROM event WHERE id = ?"
-                    " RETURNING length(body)",
-                    (kind, reason, now, again, identity),
-                ).fetchone()
+                found = self._write.execute("SELECT length(body) FROM event WHERE id = ?", (identity,)).fetchone()
                 if found:
+                    self._write.execute(
+                        "INSERT INTO quarantine"
+                        " SELECT id, ?, ?, ?, ?, emitted, time, own, body FROM event WHERE id = ?",
+                        (kind, reason, now, again, identity),
+                    )
                     self._write.execute("DELETE FROM event WHERE id = ?", (identity,))
                     self._moved(1, found[0] + ROW_BYTES)
 
@@ -332,11 +340,13 @@ class SpoolFile:
     def release(self, identity: int) -> int:
         """Take an event out of quarantine, and return its new id."""
         with self._transaction():
-            (size,) = self._write.execute(
-                "INSERT INTO event SELECT ?, emitted, time, own, body FROM quarantine WHERE id = ?"
-                " RETURNING length(body)",
+            # Without RETURNING, which SQLite has from 3.35 on.
+            query = "SELECT length(body) FROM quarantine WHERE id = ?"
+            (size,) = self._write.execute(query, (identity,)).fetchone()
+            self._write.execute(
+                "INSERT INTO event SELECT ?, emitted, time, own, body FROM quarantine WHERE id = ?",
                 (self.last + 1, identity),
-            ).fetchone()
+            )
             self._write.execute("DELETE FROM quarantine WHERE id = ?", (identity,))
             self.last += 1
             self._moved(-1, -size - ROW_BYTES)
@@ -402,7 +412,7 @@ class SpoolFile:
     def log_size(self) -> int:
         """Bytes of SQLite's log beside the file."""
         try:
-            return os.stat(f"{self.path}-wal").st_size
+            return os.stat(f"{self._at}-wal").st_size
         except FileNotFoundError:
             return 0
 
@@ -421,7 +431,7 @@ class SpoolFile:
             (busy, _, _) = self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
         finally:
-            self._write.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+            self._write.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
 
     def empty(self) -> bool:
         """Whether nothing is in it that anybody could want: by looking, as it is deleted then."""
@@ -485,13 +495,6 @@ def _counted(connection: sqlite3.Connection, table: str) -> tuple[int, int, int]
     return count, size + ROW_BYTES * count, last
 
 
-def remove(path: Path) -> None:
-    """Delete a file with its side files."""
-    for suffix in SIDE_FILES:
-        with suppress(OSError):  # then it is adopted, found empty, and removed some other time
-            Path(f"{path}{suffix}").unlink(missing_ok=True)
-
-
 def is_corrupt(error: sqlite3.Error) -> bool:
     """Whether an error shows that a file is no good, rather than that the disk is."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -508,15 +511,7 @@ def explained(error: sqlite3.Error | OSError, path: Path) -> SpoolError:
     elif code == sqlite3.SQLITE_FULL or getattr(error, "errno", 0) == 28:
         what = f"{path}: the disk is full; make room, then emit again"
     elif code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM) or isinstance(error, OSError):
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        what = f"{path} can't be written: {reason}; the spool needs a directory that this process may write to"
+        return unwritable(error, path)
     else:
         what = f"{path} can't be written: {error}; look at the disk"
     return SpoolError(what)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    # Threads take turns (`Locks`), which is what SQLite's own check is about.
-    return sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=32
-    )

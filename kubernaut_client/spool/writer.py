@@ -11,6 +11,7 @@ import atexit
 import json
 import logging
 import os
+import sqlite3
 import threading
 import time
 import weakref
@@ -36,6 +37,9 @@ from .service import service_for
 from .spool import Spool
 from .spoolfile import Locks, SpoolFile
 from .tuning import Tuning
+
+_OLDEST_SQLITE = (3, 32)
+"""The oldest that the tests run with."""
 
 EVENT_BYTES_LIMIT = 5 * 2**20 - 2
 """Of one event as JSON in UTF-8. A build of 2025-12-30 takes any size, later ones 5 MiB for a request (2026-05)."""
@@ -142,15 +146,19 @@ class AuditWriter:
         """The timeout of a `close` that a signal handler called in the middle of an `emit`, which comes first."""
         self._closed = False
         self._ended: SpoolReport | None = None
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            needed = ".".join(map(str, _OLDEST_SQLITE))
+            raise ConfigurationError(f"AuditWriter needs SQLite {needed}, and this Python has {sqlite3.sqlite_version}")
+        self._service = service_for(client_or_url, tuning.attempt)
         # Absolute, as a service may change its directory.
         self._directory = Directory(Path(os.path.abspath(given)))
-        self._directory.check()
-        self._service = service_for(client_or_url, tuning.attempt)
+        self._process = forks.Process(self._forked)
         self._begin()
         _open.add(self)
-        forks.register(self._locks, self._forked)
+        forks.register(self._locks, self._process.enter)
         # What a process before this one left is delivered, also if this one never emits anything.
-        self._wake()
+        if self._directory.has_files():
+            self._wake()
 
     def _begin(self) -> None:
         self._spool = Spool(
@@ -172,6 +180,7 @@ class AuditWriter:
         `SpoolError` where it can't be kept: the spool is full, the disk is full or can't be written, or the writer is
         closed. Then the event isn't kept, and emitting it again is right.
         """
+        self._process.enter()
         try:
             emitted, stamp, own, body = self._encoded(event)
         except InvalidRequestError as error:
@@ -285,6 +294,7 @@ class AuditWriter:
 
     def status(self) -> SpoolStatus:
         """How it is, from what this process knows: nothing is asked of the service."""
+        self._process.enter()
         sender, since = self._sender, self._sender.outage.since
         totals = self._report()
         return SpoolStatus(
@@ -332,6 +342,7 @@ class AuditWriter:
         self._sender.wake()
 
     def _end(self, timeout: float | None) -> float:
+        self._process.enter()
         if timeout is None:
             return float("inf")
         return time.monotonic() + seconds("timeout", timeout, zero=True, kind=InvalidRequestError)
@@ -362,7 +373,7 @@ class AuditWriter:
     @contextmanager
     def _urgently(self) -> Generator[None]:
         self._sender.urgent += 1
-        if self._started or self._spool.files:
+        if self._started or self._spool.files or (not self._closed and self._spool.directory.has_files()):
             self._wake()
         try:
             yield
@@ -404,14 +415,15 @@ class AuditWriter:
 
     def _locks(self) -> Locks:
         """What must be held while this process forks."""
+        self._process.enter()
         return self._spool.locks
 
     def _forked(self) -> None:
         """In a forked child: leave what the parent has, and have nothing yet."""
         forks.leave(*self._spool.abandon())
         self._stamping, self._ending = threading.RLock(), threading.RLock()
-        if not self._closed:
-            self._begin()
+        self._begin()
+        self._spool.closed = self._closed
 
 
 def _members(event: Event) -> dict[str, Any]:

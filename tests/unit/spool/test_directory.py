@@ -9,15 +9,20 @@ import pytest
 
 from kubernaut_client import SpoolError
 from kubernaut_client.spool import directory as module
-from kubernaut_client.spool.directory import LOCK_SUFFIX, Directory, Ownership
-from kubernaut_client.spool.spoolfile import SUFFIX
+from kubernaut_client.spool.directory import LOCK_SUFFIX, SUFFIX, Directory, Ownership
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Directory:
-    found = Directory(tmp_path / "a" / "spool")
-    found.prepare()
-    return found
+    return Directory(tmp_path / "a" / "spool")
+
+
+def refuse(path: Path, error: Exception) -> None:
+    raise AssertionError(path) from error
+
+
+def adopt(directory: Directory, known: set[Path] | None = None) -> list[Ownership]:
+    return list(directory.adopt(known or set(), refuse))
 
 
 def names(directory: Directory) -> set[str]:
@@ -26,7 +31,7 @@ def names(directory: Directory) -> set[str]:
 
 def test_it_is_made_for_its_owner_alone(directory: Directory) -> None:
     assert stat.S_IMODE(directory.path.stat().st_mode) == 0o700
-    directory.prepare()  # again does nothing
+    Directory(directory.path)  # again does nothing
 
 
 @pytest.mark.parametrize(
@@ -46,22 +51,17 @@ def test_nobody_else_may_write_to_it(directory: Directory, mode: int, fine: bool
 def test_a_file_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"")
     with pytest.raises(SpoolError, match="is not a directory"):
-        Directory(tmp_path / "x").check()
-
-
-def test_what_does_not_exist_is_fine(tmp_path: Path) -> None:
-    Directory(tmp_path / "none").check()
-    assert list(Directory(tmp_path / "none").files()) == []
+        Directory(tmp_path / "x")
 
 
 def test_a_new_file_is_owned_and_nobody_elses_to_read(directory: Directory) -> None:
     owned = directory.create()
     for path in directory.path.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert Ownership.take(owned.path) is None
-    assert list(directory.adopt(set())) == []
+    assert directory._own(owned.path.name) is None
+    assert adopt(directory) == []
     owned.release()
-    (adopted,) = directory.adopt(set())
+    (adopted,) = adopt(directory)
     assert adopted.path == owned.path
     adopted.release(delete=True)
     assert names(directory) == set()
@@ -70,13 +70,13 @@ def test_a_new_file_is_owned_and_nobody_elses_to_read(directory: Directory) -> N
 def test_a_known_file_is_not_adopted(directory: Directory) -> None:
     owned = directory.create()
     owned.release()
-    assert list(directory.adopt({owned.path})) == []
+    assert adopt(directory, {owned.path}) == []
 
 
 @pytest.mark.parametrize("suffix", [SUFFIX, LOCK_SUFFIX])
 def test_what_a_death_left_half_made_or_half_removed(directory: Directory, suffix: str) -> None:
     (directory.path / f"0123456789ab{suffix}").write_bytes(b"")
-    found = list(directory.adopt(set()))
+    found = adopt(directory)
     assert len(found) == (suffix == SUFFIX)
     for each in found:
         each.release(delete=True)
@@ -97,7 +97,7 @@ def test_a_lock_of_a_file_that_was_removed_meanwhile_is_worth_nothing(
         real(descriptor, how)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    assert Ownership.take(path) is None
+    assert directory._own(path.name) is None
 
 
 def test_the_inode_of_a_file_that_was_inherited_is_not_used_again(
@@ -106,7 +106,7 @@ def test_the_inode_of_a_file_that_was_inherited_is_not_used_again(
     first = directory.create()
     identity = (first.path.stat().st_dev, first.path.stat().st_ino)
     monkeypatch.setattr(module, "inherited", {identity})
-    assert list(directory.adopt(set())) == [], "nor is it adopted"
+    assert adopt(directory) == [], "nor is it adopted"
     first.release(delete=True)
     again = [directory.create() for _ in range(3)]
     assert identity not in {(each.path.stat().st_dev, each.path.stat().st_ino) for each in again}
