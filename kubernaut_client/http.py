@@ -78,16 +78,13 @@ class Answer:
 class _Base:
     """What both colours share: configuration, how a request is put together, and what a failure means."""
 
-    def __init__(
-        self, base_url: str, token: config.TokenSource, tls: ssl.SSLContext | None, headers: Mapping[str, str]
-    ) -> None:
+    def __init__(self, base_url: str, token: config.TokenSource, tls: ssl.SSLContext | None) -> None:
         self.base_url = base_url
         self.token = token
         self.headers: dict[str, str] = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
             "user-agent": config.user_agent(httpx.__version__),
-            **headers,
         }
         self.drops_unknown_ids_until: float = 0.0
         """Until when (monotonic clock) the service is known to answer for an unknown id by closing the connection."""
@@ -151,10 +148,9 @@ class Session(_Base):
         base_url: str,
         token: config.TokenSource,
         tls: ssl.SSLContext | None,
-        headers: Mapping[str, str],
         http_client: httpx.Client | None = None,
     ) -> None:
-        super().__init__(base_url, token, tls, headers)
+        super().__init__(base_url, token, tls)
         if http_client is not None and not isinstance(http_client, httpx.Client):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"http_client must be an httpx.Client, not {type(http_client).__name__}")
         self._given = http_client
@@ -283,10 +279,9 @@ class AsyncSession(_Base):
         base_url: str,
         token: config.TokenSource,
         tls: ssl.SSLContext | None,
-        headers: Mapping[str, str],
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        super().__init__(base_url, token, tls, headers)
+        super().__init__(base_url, token, tls)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
         self._given = http_client

@@ -82,7 +82,10 @@ def seconds(
         if above and value <= limit:
             return float(value)
     least = "from 0" if zero else "above 0"
-    raise kind(f"{name} must be a number of seconds {least} up to {limit:g}, not {shown(value)}")
+    reason = f"must be a number of seconds {least} up to {limit:g}, not {shown(value)}"
+    if kind is InvalidRequestError:
+        raise InvalidRequestError(f"{name}: {reason}", field=name)
+    raise kind(f"{name} {reason}")
 
 
 POLL = RetryPolicy(wait_initial=0.05, wait_max=1.0, jitter=0.05)

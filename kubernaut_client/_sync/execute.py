@@ -11,15 +11,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from uuid import uuid4
 
 from tenacity import Retrying, RetryCallState, retry_if_exception
 
+from ..config import headers as checked_headers
 from ..config import secrets
-from ..errors import Attempt, InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
+from ..errors import Attempt, ConfigurationError, InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
 from ..http import Session, Request, as_httpx
 from ..operations import CallRecord, Operation, Unread, encode, operation_for
 from ..problems import reason_phrase
@@ -237,16 +238,64 @@ class Call:
 
 
 class Raw:
-    """What the generated client takes for its httpx client: it sends by `execute` and raises for anything but a 2xx."""
+    """What the generated client takes for its httpx client: it sends by `execute` and raises for anything but a 2xx.
+
+    Of httpx's methods it has those that send a request of the contract; of others it says that it hasn't.
+    """
+
+    __slots__ = ("_options",)
 
     def __init__(self, options: Options) -> None:
         self._options = options
 
-    def request(self, method: str, url: str, **arguments: Any) -> httpx.Response:
-        """One request as the generated modules make it; `InvalidRequestError` for one that isn't in the contract."""
-        request = encode({"method": method, "url": url, **arguments})
-        answer = execute(Unread.of(operation_for(request)), request, self._options)
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Any = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **others: Any,
+    ) -> httpx.Response:
+        """One request as the generated modules make it.
+
+        Raises:
+            InvalidRequestError: The request isn't in the contract, or has what can't be sent.
+        """
+        for name in others:
+            if others[name] is not None:
+                raise InvalidRequestError(
+                    f"{name}: can't be sent by client.raw, give params, json or headers", field=name
+                )
+        try:
+            request = encode({"method": method, "url": url, "params": params, "json": json, "headers": headers})
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidRequestError("json: holds what JSON can't", field="json") from None
+        request = replace(request, headers=checked_headers(request.headers, self._options.session.token))
+        operation = Unread.of(operation_for(request))
+        answer = self._options.call(timeout).execute(operation, request)
         return as_httpx(answer, request, self._options.session.base_url)
+
+    def close(self) -> None:
+        """Do nothing: the connections are those of the client."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("get", "post", "put", "patch", "delete", "head", "options"):
+            return partial(self.request, name.upper())
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise ConfigurationError(
+            f"client.raw has no {name} of an httpx client: what it sends goes through the client's own session; see "
+            "with_options, raw.with_headers and raw.with_timeout"
+        )
 
 
 def _failure(state: RetryCallState) -> KubernautError | None:
