@@ -106,12 +106,6 @@ def headers(given: Mapping[str, str] | None, token: TokenSource | None = None) -
     return checked
 
 
-def secrets(headers: Mapping[str, str]) -> list[str]:
-    """The values of headers that are there to authenticate."""
-    words = ("auth", "cookie", "key", "token", "secret")
-    return [value for name, value in headers.items() if len(value) > 3 and any(word in name for word in words)]
-
-
 def user_agent(httpx_version: str) -> str:
     """Who is calling: this package, Python and httpx, with their versions."""
     return f"kubernaut-client/{__version__} python/{platform.python_version()} httpx/{httpx_version}"

@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
 from tenacity import Retrying, RetryCallState, retry_if_exception
 
 from ..config import headers as checked_headers
-from ..config import secrets
 from ..errors import Attempt, ConfigurationError, InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
 from ..http import Session, Request, as_httpx
+from ..masking import Credentials
 from ..operations import CallRecord, Operation, Unread, encode, operation_for
 from ..problems import reason_phrase
 from ..retry import RetryPolicy, repeatable, seconds
@@ -69,6 +69,7 @@ class Call:
         self.history: list[Attempt] = []
         self.request_id: str = uuid4().hex
         self.session: Session = options.session
+        self.credentials = Credentials({**options.headers, "x-request-id": self.request_id}, self.session.proxy)
         self._options = options
         self._timeout = timeout
         self._deadline = deadline
@@ -140,26 +141,17 @@ class Call:
         started = time.monotonic()
         status: int | None = None
         try:
-            token = self.session.authorization(self._limit())
-            limit = self._limit()
-            headers = {**self._options.headers, "x-request-id": self.request_id}
-            if token:
-                headers["authorization"] = f"Bearer {token}"
-            answer = self.session.request(request, headers, limit, alone)
+            self.credentials.bearer(self.session.authorization(self._limit()))
+            answer = self.session.request(request, self.credentials, self._limit(), alone)
             status = answer.status
-            try:
-                value, unread = operation.read(answer), False
-            except KubernautError:
-                value, unread = None, True
-            if unread:
-                # Services and proxies quote what they were sent; an error is kept, so nothing secret may be in it.
-                hidden = secrets({**self.session.headers, **self._options.headers})
-                value = operation.read(answer.without([*hidden, token] if token else hidden))
+            value = operation.read(answer)
         except KubernautError as error:
             self._record(operation, status, error.outcome, time.monotonic() - started, error)
+            # The frames below hold the answer as it came.
+            error.__traceback__ = None
             raise
         self._record(operation, status, Outcome.APPLIED, time.monotonic() - started, None)
-        return cast("T", value)
+        return value
 
     def _limit(self) -> float:
         """Seconds for the next attempt."""
@@ -169,11 +161,16 @@ class Call:
         return min(self._timeout, left)
 
     def sign(self, error: KubernautError, operation: Operation[Any]) -> KubernautError:
-        """Put on an error what is known of the call by now."""
+        """Mask an error of this call, and put on it what is known of the call by now."""
+        self.credentials.hide(error)
         error.operation = operation.name
         error.request_id = self.request_id
         error.history = tuple(self.history)
         return error
+
+    def mask(self, text: str) -> str:
+        """A text out of an answer for a message, without the credentials of this call."""
+        return self.credentials.mask(text)
 
     def unknown_before(self, operation: Operation[Any]) -> bool:
         """Whether an attempt at this operation before the last one may have been carried out."""
