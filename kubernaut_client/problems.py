@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
@@ -131,18 +131,14 @@ def load_json(body: bytes, limit: int | None = READ_LIMIT) -> object:
 
 def deeper(document: object, limit: int) -> bool:
     """Whether a document has more levels of arrays and objects than `limit`."""
-    level: list[object] = [document]
-    for _ in range(limit + 1):
-        inner: list[object] = []
-        for item in level:
-            if isinstance(item, dict):
-                inner += cast("dict[str, object]", item).values()
-            elif isinstance(item, list):
-                inner += cast("list[object]", item)
-        if not inner:
-            return False
-        level = inner
-    return True
+    level = _nested([document])
+    for _ in range(limit):
+        level = _nested(value for each in level for value in (each.values() if isinstance(each, dict) else each))
+    return bool(level)
+
+
+def _nested(values: Iterable[object]) -> list[dict[str, object] | list[object]]:
+    return [cast("dict[str, object] | list[object]", each) for each in values if isinstance(each, dict | list)]
 
 
 def reason_phrase(status: int) -> str:

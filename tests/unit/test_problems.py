@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut_client.problems import MESSAGE_LIMIT, Problem, json_object, load_json, one_line, parse, reason_phrase
+from kubernaut_client.problems import (
+    MESSAGE_LIMIT,
+    Problem,
+    json_object,
+    load_json,
+    one_line,
+    parse,
+    reason_phrase,
+    shown,
+)
 from tests.contract.recorded import replay
 
 RECORDED = Path(__file__).resolve().parents[1] / "contract" / "recorded"
@@ -188,6 +197,32 @@ def test_one_line_escapes(character: str) -> None:
 
 def test_one_line_marks_what_it_cut() -> None:
     assert one_line("x" * 11, 10) == "x" * 9 + "…"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("x" * 58, repr("x" * 58)),
+        ("x" * 59, "'" + "x" * 58 + "…"),
+        ("a\x1b[31m", r"'a\x1b[31m'"),
+        (2**128 - 1, str(2**128 - 1)),
+        (-(2**128), "an integer of 129 bits"),
+        (1.5, "1.5"),
+        (True, "True"),
+        (None, "None"),
+        ([1], "list"),
+    ],
+)
+def test_a_value_that_a_message_refuses(value: object, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_no_code_of_a_value_is_run_to_show_it() -> None:
+    class Text(str):
+        def __repr__(self) -> str:
+            raise AssertionError
+
+    assert shown(Text("x")) == "Text"
 
 
 def test_reason_phrase() -> None:
@@ -369,6 +404,18 @@ def test_what_is_not_json_is_a_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         load_json(body)
     assert json_object(body) is None
+
+
+@pytest.mark.parametrize("innermost", ["", "1", '{"a": 1, "b": [2]}'])
+@pytest.mark.parametrize("limit", [1, 2, 110])
+def test_levels_are_counted_by_arrays_and_objects(limit: int, innermost: str) -> None:
+    levels = limit - 2 * innermost.count("{")
+    if levels >= 0:
+        body = f"{'[' * levels}{innermost or '0'}{']' * levels}".encode()
+        assert load_json(body, limit) == json.loads(body)
+        with pytest.raises(ValueError, match="nested too deeply"):
+            load_json(b"[" + body + b"]", limit)
+        assert load_json(b"[" + body + b"]", None) == [json.loads(body)]
 
 
 def test_json_object_takes_objects_only() -> None:
