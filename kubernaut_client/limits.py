@@ -154,11 +154,6 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
-def json_value(value: object, path: str, findings: Findings) -> object:
-    """Anything that JSON can hold, copied."""
-    return _json(value, path, findings, 0)
-
-
 def json_object(value: object, path: str, findings: Findings) -> object:
     """A JSON object; the service refuses any other JSON value here."""
     if not isinstance(value, Mapping):

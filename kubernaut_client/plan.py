@@ -286,9 +286,7 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else "?"
 
 
-def decide(
-    wanted: Wanted, rows: Sequence[StoredWorkflow], given: frozenset[str], *, allow_demote: bool = False
-) -> PlanRow:
+def decide(wanted: Wanted, rows: Sequence[StoredWorkflow], given: frozenset[str], *, allow_demote: bool) -> PlanRow:
     """The action for one workflow, from the stored rows of its name and the versions of it that the input has."""
     if wanted.error is not None:
         return PlanRow(wanted.name, wanted.version, "invalid", error=wanted.error)

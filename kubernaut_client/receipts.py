@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, overload
 from uuid import UUID
@@ -58,10 +59,8 @@ def _first_that_works(do: Callable[[Event], Any], event: Event) -> tuple[Event, 
     """An event, or what of it can be pickled or copied, and what came of that: callers give what they like."""
     plain: list[Event] = [event, dict(event)] if isinstance(event, Mapping) else [event]
     for each in plain:
-        try:
+        with suppress(Exception):  # whatever a foreign object raises
             return each, do(each)
-        except Exception:  # noqa: BLE001, S112 - whatever a foreign object raises
-            continue
     nothing: Event = {}
     return nothing, nothing
 

@@ -29,7 +29,6 @@ from .errors import (
     ServiceUnavailableError,
     TransportError,
     ValidationError,
-    received,
 )
 from .plan import same_json
 from .problems import Problem
@@ -39,8 +38,6 @@ REMEMBER_DROPS = 60.0
 """Seconds for which it is remembered that this service drops the connection for unknown ids."""
 LOOKUP_SHARE = 0.1
 """The share of a deadline that a write leaves for looking at what it did."""
-WITNESSES = 3
-"""Events of a batch that are looked for at most; it is one transaction, so they stand for all of it."""
 
 
 class CreateSeen(StrEnum):
@@ -96,7 +93,7 @@ def create_seen(error: KubernautError, *, unknown_before: bool = False) -> Creat
     if lost(error):
         return CreateSeen.LOST
     if isinstance(error, InternalServerError) and error.status == 500:
-        if received(error).problem.slug == "internal-error":
+        if error.problem.slug == "internal-error":
             return CreateSeen.FAULT
         if not error.problem.is_document:
             # Somebody on the way, who knows nothing of what was stored.
@@ -181,7 +178,7 @@ def parent_in_doubt(error: KubernautError, payload: Mapping[str, Any]) -> bool:
     """Whether a refused event was refused for its parent, which is what any failed look-up of it is answered with."""
     if not isinstance(error, ValidationError) or "parent_event_id" not in payload:
         return False
-    return "parent event does not exist" in (received(error).problem.detail or "").lower()
+    return "parent event does not exist" in (error.problem.detail or "").lower()
 
 
 def is_outage(error: KubernautError) -> bool:
@@ -191,7 +188,7 @@ def is_outage(error: KubernautError) -> bool:
     a page of a proxy. A question that was never put, as time was up, says nothing either.
     """
     if isinstance(error, APIError):
-        return error.status == 503 and (error.problem.is_document or bool(_HEALTH.match(received(error).body)))
+        return error.status == 503 and (error.problem.is_document or bool(_HEALTH.match(error.body)))
     if isinstance(error, RequestTimeoutError):
         return error.outcome is Outcome.UNKNOWN
     return isinstance(error, TransportError)
@@ -221,10 +218,8 @@ def answer_lost(error: KubernautError) -> bool:
 
     Its own 503 says that neither the database nor Redis took the record, so what is stored afterwards is hardly this.
     """
-    problem = received(error).problem
-    if problem.is_document and problem.slug == "service-unavailable":
-        return False
-    return error.outcome is Outcome.UNKNOWN
+    own_503 = isinstance(error, APIError) and error.problem.is_document and error.problem.slug == "service-unavailable"
+    return error.outcome is Outcome.UNKNOWN and not own_503
 
 
 def conflict_is_ours(error: KubernautError, *, unknown_before: bool) -> bool:
@@ -238,7 +233,7 @@ def conflict_is_ours(error: KubernautError, *, unknown_before: bool) -> bool:
 
 def witnesses(count: int) -> list[int]:
     """Which events of a batch of that many are looked for: the first, the last, and one between them."""
-    return sorted({0, count // 2, count - 1})[:WITNESSES] if count else []
+    return sorted({0, count // 2, count - 1}) if count else []
 
 
 def same_event(payload: Mapping[str, Any], event: AuditEvent, *, in_batch: bool) -> bool:

@@ -516,6 +516,14 @@ def test_a_path_is_cut_where_a_message_cuts_it(member: str) -> None:
     assert f"{member}.{'k' * (298 - len(member))}…: must" in str(refuse({**workflow(), member: {key: [b"x"]}}))
 
 
+@pytest.mark.parametrize("length", [299, 300, 301])
+def test_a_path_as_long_as_a_message_is_marked_as_cut_below(length: int) -> None:
+    key = "k" * (length - len("parameters."))
+    findings = Findings()
+    REMEDIATION_WORKFLOW({**workflow(), "parameters": {key: [float("nan")]}}, "", findings)
+    assert [path for path, _ in findings.found] == [f"parameters.{key}[0]"[:301]]
+
+
 def test_what_is_checked_is_a_copy() -> None:
     given_members = {**FULL, "parameters": {"a": [1]}, "custom_labels": {"t": ["x"]}}
     payload = REMEDIATION_WORKFLOW.check(given_members)

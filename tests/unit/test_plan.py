@@ -362,9 +362,7 @@ def test_a_workflow_equals_what_is_stored_of_it(members: dict[str, Any]) -> None
     payload = REMEDIATION_WORKFLOW.check(members)
     row = as_stored(payload)
     assert compare(payload, row) == ()
-    again = decide(
-        Wanted(payload["workflow_name"], payload["version"], payload), [row], frozenset({payload["version"]})
-    )
+    again = decided(Wanted(payload["workflow_name"], payload["version"], payload), [row])
     assert again.action == "unchanged"
 
 
@@ -741,6 +739,7 @@ def test_the_rows_of_an_action() -> None:
 def test_an_empty_plan() -> None:
     assert str(Plan(())) == "nothing to do"
     assert len(Plan(())) == 0
+    assert not Plan(()).allow_demote
 
 
 def test_getting_a_row() -> None:
