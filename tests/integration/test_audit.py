@@ -24,6 +24,7 @@ from kubernaut_client.emulator import Emulator
 from kubernaut_client.models import UNSET
 from tests.audit_events import event, notification
 from tests.colours import COLOURS, Colour, opened
+from tests.integration.emulator_tools import PATIENCE
 from tests.workflows import workflow
 
 pytestmark = pytest.mark.emulator
@@ -445,6 +446,15 @@ def test_wait_for(client: Any, emulator: Emulator) -> None:
     with pytest.raises(RequestTimeoutError, match=r"0 of 1 events .*there is workflow\.started \(1\)"):
         client.audit.wait_for(timeout=1.0, event_type="workflow.completed")
     assert len(client.audit.wait_for(timeout=5, event_type="workflow.started", since="1h")) == 1
+
+
+def test_wait_for_reads_no_more_than_it_needs(client: Any, emulator: Emulator) -> None:
+    given = [event() for _ in range(1010)]
+    client.audit.write_batch(given)
+    emulator.clear_requests()
+    found = client.audit.wait_for(2, timeout=PATIENCE)
+    assert [row.event_timestamp for row in found] == [each["event_timestamp"] for each in given[:9:-1]]
+    assert len(emulator.requests) == 1
 
 
 def test_a_search_adds_an_event_of_its_own(client: Any, emulator: Emulator) -> None:

@@ -53,6 +53,11 @@ def batches(emulator: Emulator) -> list[list[Any]]:
     return [json.loads(record.body) for record in emulator.writes]
 
 
+def looks(emulator: Emulator) -> int:
+    """How often it was asked what is stored."""
+    return sum(record.operation == QUERY for record in emulator.requests)
+
+
 class Alarms(list[SpoolAlarm]):
     def __call__(self, alarm: SpoolAlarm) -> None:
         self.append(alarm)
@@ -283,6 +288,31 @@ def test_an_equal_event_of_somebody_else_is_not_taken_for_ours(emulator: Emulato
     quick.emit(same)
     assert quick.flush(PATIENCE) == SpoolReport(stored=1)
     assert stored(emulator) == [7, 7]
+
+
+def test_another_event_of_the_same_time_is_no_obstacle(emulator: Emulator, quick: AuditWriter) -> None:
+    """It has the time, type and correlation id of one that is stored already, and other data."""
+    at = moment()
+    for number in range(2):
+        quick.emit(numbered(number, event_timestamp=at))
+        assert quick.flush(PATIENCE) == SpoolReport(stored=number + 1)
+    assert stored(emulator) == [0, 1]
+
+
+def test_a_row_that_cannot_be_read_may_be_the_one_that_is_missing(emulator: Emulator, spool: Path) -> None:
+    """As long as a look shows nothing else, the batch isn't sent again."""
+    row = {"event_id": 7}
+    page = {"data": [row], "pagination": {"limit": 1000, "offset": 0, "total": 1, "has_more": False}}
+    emulator.fault(BATCH, drop="after")
+    emulator.fault(QUERY, status=200, body=page, content_type="application/json", count=None)
+    with writer(emulator.url, spool, tuning(fence=0.2, linger=0.05)) as audit:
+        audit.emit(numbered(1))
+        # More looks than it takes before the time is over in which the batch may arrive late.
+        eventually(lambda: stored(emulator) == [1] and looks(emulator) > 8)
+        emulator.clear_faults()
+        assert audit.flush(PATIENCE) == SpoolReport(stored=1)
+    assert len(emulator.writes) == 1
+    assert stored(emulator) == [1]
 
 
 def test_who_may_not_read_can_still_write(emulator: Emulator, quick: AuditWriter) -> None:

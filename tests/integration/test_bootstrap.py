@@ -366,6 +366,34 @@ def test_what_is_stored_between_plan_and_apply_is_compared_again(service: tuple[
     assert client.workflows.apply(allowed).get("a").action == "created"
 
 
+def test_a_single_name_is_compared_again_too(service: tuple[Any, Emulator]) -> None:
+    """It is asked for by its name, so its plan knows nothing of the rest of the catalog."""
+    client, emulator = service
+    plan = client.workflows.plan([workflow("a", "1.0.0")])
+    client.workflows.create(workflow("a", "2.0.0"))
+    emulator.clear_requests()
+    with pytest.raises(BootstrapError) as caught:
+        client.workflows.apply(plan, on_drift="fail")
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert [row.action for row in client.workflows.apply(plan)] == ["demotes"]
+    assert emulator.writes == ()
+
+
+def test_other_content_that_the_repeat_of_a_lost_create_meets_is_drift(service: tuple[Any, Emulator]) -> None:
+    """Another process stores the same version between the attempt whose answer is lost and its repeat."""
+    client, emulator = service
+    emulator.fault("createWorkflow", drop="before")
+    with opened("sync", emulator.url, retry=QUICK) as other:
+        meanwhile = Meanwhile("createWorkflow", lambda: other.workflows.create(workflow("a", description="Another")))
+        report = client.with_options(on_call=meanwhile).workflows.bootstrap([workflow("a")])
+    (row,) = report
+    assert (row.action, row.by, [each.field for each in row.differences]) == (
+        "drifted",
+        "someone else",
+        ["description"],
+    )
+
+
 def test_duplicates_are_settled_by_one_walk(emulator: Emulator) -> None:
     """Somebody stores a part of the catalog after it was compared: the 409s are explained by reading what is new."""
     given = [workflow(f"w{number}") for number in range(40)]

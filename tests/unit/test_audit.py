@@ -189,7 +189,17 @@ def test_a_lost_answer_is_settled_by_one_look(client: Open, name: str) -> None:
         assert error.outcome is outcome
         assert error.operation == "createAuditEvent"
         assert [attempt.operation for attempt in error.history] == ["createAuditEvent", "queryAuditEvents"]
+        assert [attempt.delay for attempt in error.history] == [0, 0]
         assert service.asked == ["write", "query"]
+
+
+def test_an_event_that_differs_in_its_version_is_another_one(client: Open) -> None:
+    """A single write stores the version, a batch doesn't."""
+    given = event(version="1.0")
+    service = Service(None, stored=[{**given, "version": "1.1"}])
+    with pytest.raises(ConnectionDroppedError) as caught:
+        client(service).audit.write(given)
+    assert (caught.value.outcome, service.asked) == (Outcome.UNKNOWN, ["write", "query"])
 
 
 def test_a_look_that_fails_leaves_it_unknown(client: Open) -> None:
@@ -493,6 +503,20 @@ UNPICKLED: dict[str, tuple[Any, Any]] = {
 }
 
 
+def test_a_receipt_can_be_copied() -> None:
+    receipt = AuditReceipt("stored", UUID(int=1), event())
+    assert copy.copy(receipt) is receipt
+    assert copy.deepcopy(receipt) == receipt
+    assert copy.deepcopy(receipt).event is not receipt.event
+
+
+def test_what_a_batch_came_to_by_its_statuses() -> None:
+    receipts = tuple(AuditReceipt(status, None, {}) for status in ("stored", "queued", "rejected", "queued"))
+    result = BatchResult(receipts)
+    assert (result.stored, result.queued, result.rejected) == (receipts[:1], receipts[1::2], receipts[2:3])
+    assert str(result) == "1 stored, 2 queued, 1 rejected"
+
+
 @pytest.mark.parametrize("name", UNPICKLED)
 def test_what_was_given_keeps_no_error_from_being_pickled(name: str) -> None:
     given, kept = UNPICKLED[name]
@@ -619,8 +643,9 @@ def test_a_full_page_is_not_the_last_one(client: Open) -> None:
 
 def test_the_same_page_for_ever(client: Open) -> None:
     service: Any = Pages([row(9, 9), row(8, 8)], last=False)
-    with pytest.raises(ResponseDecodeError, match="same events"):
+    with pytest.raises(ResponseDecodeError, match="same events") as caught:
         list(client(service).audit.query())
+    assert (caught.value.status, caught.value.outcome) == (200, Outcome.APPLIED)
     assert len(service.asked) < 20
 
 
@@ -717,6 +742,13 @@ def test_a_notification(client: Open) -> None:
     assert "Restarted" not in repr(receipt)
     receipt = client(Service(QUEUED)).notifications.create(record)
     assert (receipt.status, receipt.stored_record, receipt.recovered) == ("queued", None, False)
+
+
+def test_a_stored_notification_has_a_numeric_id(client: Open) -> None:
+    answer = httpx.Response(201, json={**json.loads(NOTED.content), "id": "7"})
+    with pytest.raises(ResponseDecodeError, match="id is of type str") as caught:
+        client(Service(answer)).notifications.create(notification())
+    assert caught.value.outcome is Outcome.APPLIED
 
 
 def test_a_notification_that_exists(client: Open) -> None:

@@ -115,6 +115,12 @@ def test_a_full_page_that_is_said_to_be_the_last() -> None:
     assert [each.event.event_id.int for each in found if each.event] == [50, *range(10, 0, -1)]
 
 
+def test_an_empty_page_is_the_last_one_whatever_it_announces() -> None:
+    cursor = Cursor(2)
+    assert cursor.take(EventPage([], True)) == []
+    assert cursor.done
+
+
 def test_a_microsecond_that_fills_pages() -> None:
     trail = Trail([(5, number, "") for number in range(1, 36)] + [(4, 50, ""), (6, 51, "")])
     assert len(walk(trail, 10, [[(5, 60 + n, "") for n in range(3)] for _ in range(3)])) >= 37

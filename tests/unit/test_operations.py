@@ -378,6 +378,9 @@ def test_a_search() -> None:
     assert [(row.final_score, row.rank, row.container_image) for row in found.workflows] == [(0.5, 1, UNSET)]
     empty = SEARCH_WORKFLOWS.read(answer(200, {"workflows": None, "total_results": 0, "filters": FILTERS}))
     assert empty.workflows == []
+    for rows in (5, [None], {"a": 1}):
+        error = unreadable(SEARCH_WORKFLOWS, answer(200, {"workflows": rows, "total_results": 0, "filters": FILTERS}))
+        assert "a member is of another type or form than documented (TypeError)" in str(error)
     for bad in ({**RESULT, "final_score": "high"}, {**RESULT, "title": None}, {**RESULT, "confidence": True}, None):
         body = {"workflows": [bad], "total_results": 1, "filters": FILTERS}
         assert unreadable(SEARCH_WORKFLOWS, answer(200, body)).outcome is Outcome.APPLIED

@@ -115,6 +115,15 @@ def test_a_name_that_somebody_else_is_at_comes_last() -> None:
     assert order[-1].version == "1.1.0"
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_name_that_a_walk_has_shown_comes_last_too(seed: int) -> None:
+    """Whoever stored a version of it is likely to store the next one."""
+    schedule = Schedule([row(name) for name in "abcd"], 8, random.Random(seed))
+    assert schedule.news([stored("b", "0.9.0")]) == []
+    order = [taken(schedule).name for _ in range(4)]
+    assert (sorted(order), order[-1]) == (list("abcd"), "b")
+
+
 def test_conflicts_make_it_narrow_and_creates_make_it_wide_again() -> None:
     schedule = Schedule([row(f"w{n}") for n in range(500)], 8)
     assert schedule.width == 8

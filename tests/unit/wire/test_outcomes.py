@@ -31,7 +31,7 @@ from kubernaut_client import (
     pool,
 )
 from kubernaut_client.operations import UPDATE_WORKFLOW, Body
-from tests.unit.wire.conftest import Serve
+from tests.unit.wire.conftest import Certificates, Serve
 from tests.unit.wire.driver import IDENTITY, STORED, WORKFLOW, Driver
 from tests.unit.wire.server import Connection, Script, answer, closed_port, full_backlog, keep_alive, once
 
@@ -263,6 +263,23 @@ def test_drop_on_a_connection_that_worked_before(driver: Driver, serve: Serve) -
     has_form(error, ConnectionDroppedError, Outcome.UNKNOWN, None)
     assert error.silent
     assert server.accepted == 1
+
+
+def test_connection_that_was_closed_while_it_was_idle_is_not_used(driver: Driver, serve: Serve) -> None:
+    server = serve(once(answer(200, b'{"versions": null}')))
+    client = driver.client(server.url)
+    for number in range(1, 4):
+        assert driver.run(lambda: client.workflows.versions("x")) == []
+        server.wait_for_ends()
+        assert server.accepted == number
+
+
+def test_drop_over_tls_is_silent(driver: Driver, serve: Serve, certificates: Certificates) -> None:
+    """The bytes of the handshake aren't part of an answer."""
+    server = serve(reads_and_closes, tls=certificates.server())
+    error = driver.failed_create(driver.client(server.url, tls=certificates.trusting()))
+    has_form(error, ConnectionDroppedError, Outcome.UNKNOWN, None)
+    assert error.silent
 
 
 # An answer -----------------------------------------------------------------------------------------------------------
