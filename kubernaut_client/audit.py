@@ -221,4 +221,9 @@ class AsyncAudit:
 
 
 def _filters(**given: object) -> dict[str, Any]:
-    return limits.AUDIT_QUERY.check(given)
+    """The checked filters of a query; bounds that no event can lie between are refused."""
+    filters = limits.AUDIT_QUERY.check(given)
+    since, until = (filters.get(name) for name in ("since", "until"))
+    if since and until and datetime.fromisoformat(since) > datetime.fromisoformat(until):
+        raise InvalidRequestError(f"since: must not be after until ({since} is after {until})", field="since")
+    return filters

@@ -305,6 +305,8 @@ def test_bad_input_is_not_sent(client: Open) -> None:
         lambda: audit.wait_for(True),
         lambda: audit.wait_for(timeout=0),
         lambda: audit.wait_for(since="soon"),
+        lambda: audit.wait_for(since="1h", until="2h"),
+        lambda: audit.query(since="2026-01-02", until="2026-01-01T23:59:59.999999Z"),
         lambda: client(service).notifications.create(notification(channel="sms")),
     ]
     for call in calls:
