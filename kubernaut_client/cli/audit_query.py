@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from kubernaut_client.models import AuditEvent
 
 OUTCOMES = ("success", "failure", "pending")
+CATEGORIES = ("gateway", "notification", "analysis", "signalprocessing", "workflow", "execution", "orchestration")
 DEFAULT_LIMIT = 100
 _PAGE = 1000  # events that the service returns at a time, at most
 _SAMPLE = 100
 _NARROW, _WIDE = 60, 100
 _TOLD = 10
+# The service refuses events further ahead of its clock than 5 minutes, or 60 in later builds.
+_LEAD = timedelta(hours=1)
 _OPTIONS = {
     "event_type": "--event-type",
     "event_category": "--category",
@@ -46,7 +49,7 @@ _MEMBERS = """
 
 @command("query")
 @click.option("--event-type", metavar="TEXT", help="Only this type: workflow.started; compared exactly, as all texts.")
-@click.option("--category", "event_category", metavar="TEXT", help="Only this category: workflow, analysis, gateway.")
+@click.option("--category", "event_category", type=click.Choice(CATEGORIES), help="Only this category.")
 @click.option("--outcome", "event_outcome", type=click.Choice(OUTCOMES), help="Only this outcome.")
 @click.option("--severity", metavar="TEXT", help="Only this severity.")
 @click.option("--correlation-id", metavar="TEXT", help="Only this correlation id.")
@@ -82,11 +85,25 @@ def query(
     """
     if everything and limit is not None:
         raise click.UsageError("--all and --limit exclude each other")
+    _check_past("--since", filters["since"])
     walk = _Walk(settings, filters, None if everything else limit or DEFAULT_LIMIT, page_size)
     if settings.output.json:
         return _document(settings, walk)
     # Asks while it prints, so the client lives as long as that.
     return Result(keys={}, show=lambda output: _show(output, walk, data))
+
+
+def _check_past(option: str, text: str | None) -> None:
+    """Refuse an absolute time that lies further ahead than the time of any stored event can."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    # A relative time, which is in the past, or no time at all, which the client refuses.
+    except ValueError:
+        return
+    now = datetime.now(UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment > now + _LEAD:
+        raise click.UsageError(f"{option}: {text} is in the future (now it is {now:%Y-%m-%dT%H:%M:%SZ})")
 
 
 @dataclass
@@ -173,7 +190,7 @@ def _table(output: Output, events: Iterable[AuditEvent]) -> None:
         narrow = output.width < _NARROW
         head = head[:3] if narrow else [name for name in head if name != "SEVERITY"]
     rows = (_cells(event, narrow) for event in events)
-    output.table(head, ([row[name] for name in head] for row in rows), sample=_SAMPLE)
+    output.table(head, ([row[name] for name in head] for row in rows), sample=_SAMPLE, uncut={"CORRELATION ID"})
 
 
 def _cells(event: AuditEvent, narrow: bool) -> dict[str, Part]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, ClassVar
 
 import click
@@ -15,6 +16,8 @@ from .exits import Facts, exit_code
 from .failures import describe, handed_over, tell
 from .options import CommonOption, Settings, common_options, settings_for
 from .output import Output
+
+_LONGEST_WORD = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,17 @@ class Group(_WithCommonOptions, click.Group):
 
     def __init__(self, *arguments: Any, **attributes: Any) -> None:
         super().__init__(*arguments, **{"no_args_is_help": False, **attributes})
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        word = args[0]
+        if word in known or word.startswith("-"):
+            return super().resolve_command(ctx, args)
+        # click's own message has a suggestion only in newer versions, and only for commands that it has imported.
+        close = get_close_matches(word, known, 1) if len(word) < _LONGEST_WORD else []
+        raise click.UsageError(f"No such command '{word}'.{f' Did you mean {close[0]!r}?' if close else ''}", ctx)
 
 
 def command(name: str, **attributes: Any) -> Callable[[Callable[..., Result]], Command]:

@@ -149,7 +149,8 @@ def _advised(error: Exception, base_url: str | None) -> str:
         cause = str(error.args[0]).removeprefix(f"no connection to {base_url}: ")
         if "CERTIFICATE_VERIFY_FAILED" in cause:
             return f"the certificate of {base_url} isn't trusted: name its authority with --ca-file ({cause})"
-        return f"nobody answers at {base_url}: is it running? Set --url or KUBERNAUT_DATASTORAGE_URL ({cause})"
+        advice = "is it running? Set --url or KUBERNAUT_DATASTORAGE_URL; 'kubernaut-client doctor' finds out more"
+        return f"cannot connect to {base_url}: {advice} ({cause})"
     if isinstance(error, AuthenticationError):
         return f"{error}: {AUTHENTICATE}"
     if isinstance(error, PermissionDeniedError):

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
     from kubernaut_client import CallRecord, DataStorageClient
 
+    _Choice = click.Choice[str]
+else:
+    # Not generic before click 8.2.
+    _Choice = click.Choice
+
 URL_VARIABLES = ("KUBERNAUT_DATASTORAGE_URL", "DATA_STORAGE_URL")
 # Option, and the variable that the client reads where the option isn't given.
 TLS_FILES = {
@@ -102,6 +107,23 @@ class Settings:
         return tls_context(named["ca_file"], named["client_cert"], named["client_key"])
 
 
+class UpperChoice(_Choice):
+    """One of some words in upper case, given in any case; messages show the words as they are documented."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return super().convert(str(value).upper(), param, ctx)
+
+
+class FiniteFloat(click.FloatRange):
+    """A number within bounds. NaN is in every range for click, as it compares as false, and is refused here."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
+        return number
+
+
 class CommonOption(click.Option):
     """An option that goes into `Settings` instead of the command's own arguments; the last one given counts."""
 
@@ -130,8 +152,6 @@ def command_name(context: click.Context) -> str:
 
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not a number of seconds.")
     given = context.meta.setdefault(_GIVEN, {})
     if parameter.name == "verbose":
         given["verbose"] = given.get("verbose", 0) + value
@@ -166,11 +186,14 @@ _COMMON: list[click.Parameter] = [
     ),
     CommonOption("--client-key", type=click.Path(), metavar="FILE", help="Its key. Else KUBERNAUT_CLIENT_KEY."),
     CommonOption(
-        "--timeout", type=float, metavar="SECONDS", help=f"Limit of one attempt.  [default: {DEFAULT_TIMEOUT:g}]"
+        "--timeout",
+        type=FiniteFloat(),
+        metavar="SECONDS",
+        help=f"Limit of one attempt.  [default: {DEFAULT_TIMEOUT:g}]",
     ),
     CommonOption(
         "--deadline",
-        type=float,
+        type=FiniteFloat(),
         metavar="SECONDS",
         help=f"Limit of one call, repeats included.  [default: {DEFAULT_DEADLINE:g}]",
     ),

@@ -13,7 +13,7 @@ import os
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from .text import Part, Style, Styled, printable, table_lines, width_of, wrapped
@@ -71,15 +71,22 @@ class Output:
         elif not self.json:
             self._write_stdout(text.encode("utf-8", "backslashreplace"))
 
-    def table(self, head: Sequence[str], rows: Iterable[Sequence[Part]], *, sample: int | None = None) -> None:
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Iterable[Sequence[Part]],
+        *,
+        sample: int | None = None,
+        uncut: Collection[str] = (),
+    ) -> None:
         """A table on stdout that fits the terminal; in a pipe or file nothing is cut.
 
         With `sample` rows are printed as they come, in columns as wide as the first so many need; when nobody reads
-        them any more, no further row is taken.
+        them any more, no further row is taken. The columns named in `uncut` are the last to be cut.
         """
         # Escaped for the encoding first, so that the columns are as wide as what is shown.
         shown = ([_harmless(sys.stdout, part) for part in row] for row in rows)
-        lines = table_lines(head, shown, self.width, _ellipsis(sys.stdout), sample=sample)
+        lines = table_lines(head, shown, self.width, _ellipsis(sys.stdout), sample=sample, uncut=uncut)
         for count, parts in enumerate(lines):
             self.line(*parts)
             if sample and count % sample == 0:

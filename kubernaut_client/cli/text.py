@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 
 _GAP = 2
+_LEAST = 8
 _EMPTY = "-"
 _WORDS = re.compile("( *)([^ ]+)")
 
@@ -120,24 +121,35 @@ def table_lines(
     ellipsis: str = "…",
     *,
     sample: int | None = None,
+    uncut: Collection[str] = (),
 ) -> Iterator[list[Part]]:
     """The lines of a table one by one. The columns are as wide as the first `sample` rows need; all rows if None.
 
-    A later cell that is wider is cut on a terminal, and moves what is behind it elsewhere.
+    A later cell that is wider is cut on a terminal, and moves what is behind it elsewhere. The columns with a head in
+    `uncut` keep their width for as long as the others have room beside them: an identifier is there to be copied.
     """
     waiting = iter(rows)
     lines: list[list[Styled | _Plain]] = [[Styled(name, "bold") for name in head]]
     lines += ([_cell(part) for part in row] for row in islice(waiting, sample))
     natural = [max(width_of(line[index].text) for line in lines) for index in range(len(head))]
-    widths = natural if width is None else shared(natural, width - _GAP * (len(head) - 1))
+    keep = [index for index, name in enumerate(head) if name in uncut]
+    widths = natural if width is None else shared(natural, width - _GAP * (len(head) - 1), keep)
     for line in chain(lines, ([_cell(part) for part in row] for row in waiting)):
         yield _line(line, widths, None if width is None else ellipsis)
 
 
-def shared(natural: Sequence[int], available: int) -> list[int]:
-    """Widths of columns that take no more than is available together: narrow ones as they are, wide ones alike."""
+def shared(natural: Sequence[int], available: int, keep: Sequence[int] = ()) -> list[int]:
+    """Widths of columns that take no more than is available together: narrow ones as they are, wide ones alike.
+
+    The columns in `keep` aren't made narrower, unless that leaves less than `_LEAST` for each of the others.
+    """
     if sum(natural) <= available:
         return list(natural)
+    kept = sum(natural[index] for index in keep)
+    others = [each for index, each in enumerate(natural) if index not in keep]
+    if keep and available - kept >= _total(others, _LEAST):
+        rest = iter(shared(others, available - kept))
+        return [each if index in keep else next(rest) for index, each in enumerate(natural)]
     limit = max((cap for cap in range(1, max(natural) + 1) if _total(natural, cap) <= available), default=1)
     widths = [min(each, limit) for each in natural]
     for index, each in enumerate(natural):

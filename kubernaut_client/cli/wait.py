@@ -11,7 +11,7 @@ import click
 from .command import Result, command
 from .exits import Facts
 from .failures import AUTHENTICATE, CommandFailed, describe
-from .options import Settings
+from .options import FiniteFloat, Settings
 from .text import Styled, cut, printable
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _NOT_OURS = "answers, but not as Data Storage does: is --url right?"
 @click.option(
     "--for",
     "limit",
-    type=click.FloatRange(0, 86400, min_open=True),
+    type=FiniteFloat(0, 86400, min_open=True),
     default=60.0,
     show_default=True,
     metavar="SECONDS",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .command import Result, command
-from .options import Settings
+from .options import Settings, UpperChoice
 from .output import Output
 from .text import Part, Styled
 from .workflow_rows import shown_time, summary
@@ -29,7 +29,7 @@ _NARROW = 60
 @click.option("--environment", metavar="TEXT", help="Only this environment; compared exactly.")
 @click.option(
     "--priority",
-    type=click.Choice(PRIORITIES, case_sensitive=False),
+    type=UpperChoice(PRIORITIES),
     metavar=f"[{'|'.join(PRIORITIES)}]",
     help="Only this priority.",
 )

@@ -79,6 +79,8 @@ def rollback(settings: Settings, name: str, to: str, as_: str | None, notes: str
     with settings.client() as client:
         rows = all_versions(client, name)
         old = of_version(rows, to)
+        if as_ is not None and all(row.version != as_ for row in rows):
+            _version(rows, as_)  # refused also where there is nothing to do
         before = search(rows)
         done = next((row for row in rows if is_found(row) and _is_done(old, row, as_)), None)
         if done is not None:

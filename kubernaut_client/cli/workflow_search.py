@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from .command import Result, command
-from .options import Settings
+from .options import FiniteFloat, Settings, UpperChoice
 from .output import Output
 from .text import Part, Styled
 from .workflow_rows import label
@@ -68,7 +68,7 @@ def _detected(context: click.Context, parameter: click.Parameter, values: Sequen
 @click.option(
     "--priority",
     required=True,
-    type=click.Choice(PRIORITIES, case_sensitive=False),
+    type=UpperChoice(PRIORITIES),
     metavar=f"[{'|'.join(PRIORITIES)}]",
     help="Priority.",
 )
@@ -93,7 +93,7 @@ def _detected(context: click.Context, parameter: click.Parameter, values: Sequen
 )
 @click.option(
     "--min-score",
-    type=click.FloatRange(0, 1),
+    type=FiniteFloat(0, 1),
     default=0.0,
     metavar="SCORE",
     help="Leave out what has less: scores are 0.480 to 0.539 without --label.  [default: 0]",
@@ -245,7 +245,7 @@ def _show(output: Output, results: Sequence[Found], given: Mapping[str, Any]) ->
         left_out |= {"ID", "MATCHED"} if output.width < _NARROW else {"ID"}
     rows = [_cells(each) for each in results]
     head = [name for name in rows[0] if name not in left_out]
-    output.table(head, [[row[name] for name in head] for row in rows])
+    output.table(head, [[row[name] for name in head] for row in rows], uncut={"ID"})
 
 
 def _cells(found: Found) -> dict[str, Part]:

@@ -140,6 +140,17 @@ def test_on_a_terminal(stored: Emulator, columns: int) -> None:
     assert "1     both@1.0.0" in ran.stdout
 
 
+@pytest.mark.parametrize("columns", [120, 121, 160])
+def test_an_id_is_never_cut(stored: Emulator, columns: int) -> None:
+    asked = (*ASKED, "--detected", "stateful", "--detected", "pdbProtected", "--label", "owner=the-platform-team")
+    arguments = ("workflows", "search", "--url", stored.url, *MANDATORY, *asked, "--include-disabled")
+    ids = {each["workflow_id"] for each in call(*arguments, "-ojson").document["results"]}
+    shown = in_terminal(*arguments, columns=columns, env={"NO_COLOR": "1"}).stdout
+    assert len(ids) == 3
+    assert all(each in shown for each in ids)
+    assert all(len(line) <= columns for line in shown.splitlines())
+
+
 def test_hostile_words_of_the_service(emulator: Emulator) -> None:
     evil = "\x1b]0;owned\x07\r\n\u202e"
     store(emulator, workflow(evil))
@@ -167,9 +178,10 @@ def test_hostile_words_of_the_service(emulator: Emulator) -> None:
         (("--top", "101"), "Invalid value for '--top'"),
         (("--top", "0"), "Invalid value for '--top'"),
         (("--min-score", "1.1"), "Invalid value for '--min-score'"),
-        (("--min-score", "nan"), "--min-score"),
+        (("--min-score", "nan"), "Invalid value for '--min-score': nan is not a finite number"),
         (("--component", ""), "--component: must not be empty"),
         (("--priority", "*"), "Invalid value for '--priority'"),
+        (("--priority", "P9"), "Invalid value for '--priority': 'P9' is not one of 'P0', 'P1', 'P2', 'P3'"),
         (("--severity", "urgent"), "Invalid value for '--severity'"),
         (("--remediation-id", "x" * 256), "--remediation-id: must"),
         (("--remediation-id", ""), "--remediation-id: must"),

@@ -86,8 +86,8 @@ def test_nobody_answers(silence: str) -> None:
     ran = call("health", "--url", silence)
     assert (ran.code, ran.stdout) == (4, "")
     assert ran.stderr == (
-        f"Error: nobody answers at {silence}: is it running? Set --url or KUBERNAUT_DATASTORAGE_URL "
-        "(ConnectionRefusedError: [Errno 111] Connection refused)\n"
+        f"Error: cannot connect to {silence}: is it running? Set --url or KUBERNAUT_DATASTORAGE_URL; "
+        "'kubernaut-client doctor' finds out more (ConnectionRefusedError: [Errno 111] Connection refused)\n"
     )
     document = call("health", "--url", silence, "--output", "json").document
     assert (document["exit_code"], document["base_url"]) == (4, silence)
@@ -182,7 +182,7 @@ def test_wait_in_vain(emulator: Emulator, silence: str) -> None:
     assert ran.document["error"]["message"] == "not ready within 0.5 s: not ready: shutting_down"
     ran = call("wait", "--for", "0.5", "--url", silence)
     assert (ran.code, ran.stdout) == (4, "")
-    assert ran.stderr.splitlines()[-1].startswith(f"Error: not ready within 0.5 s: nobody answers at {silence}: ")
+    assert ran.stderr.splitlines()[-1].startswith(f"Error: not ready within 0.5 s: cannot connect to {silence}: ")
 
 
 def test_wait_until_it_comes_up(silence: str, emulator: Emulator) -> None:
@@ -199,6 +199,7 @@ def test_wait_until_it_comes_up(silence: str, emulator: Emulator) -> None:
 def test_wait_for_no_time(value: str) -> None:
     ran = call("wait", "--for", value, "--url", "http://localhost:1")
     assert (ran.code, ran.stdout) == (2, "")
+    assert "Invalid value for '--for'" in ran.stderr
 
 
 def test_ctrl_c_is_one_line(silence: str) -> None:

@@ -267,7 +267,7 @@ def test_nobody_answers(arguments: list[str]) -> None:
     with nobody() as url:
         ran = call("workflows", *arguments, "--url", url)
     assert (ran.code, ran.stdout) == (4, "")
-    assert ran.stderr.startswith(f"Error: nobody answers at {url}")
+    assert ran.stderr.startswith(f"Error: cannot connect to {url}")
 
 
 # get, versions -------------------------------------------------------------------------------------------------------

@@ -173,6 +173,8 @@ def test_what_can_not_be_done(emulator: Emulator) -> None:
         assert message.startswith(f"--as: must be higher than 1.1.0, the highest stored version, not {as_}")
     assert refused(emulator, "a", "--to", "1.0.0", "--as", "1.1.0")[1].startswith("--as: 1.1.0 is stored already")
     assert refused(emulator, "a", "--to", "1.0.0", "--as", f"9.{'0' * 50}")[1].startswith("--as: ")
+    code, message = refused(emulator, "a", "--to", "1.1.0", "--as", "foo")
+    assert (code, message.partition(",")[0]) == (2, "--as: must be higher than 1.1.0")
     assert refused(emulator, "a")[0] == 2
     with nobody() as url:
         assert call("workflows", "rollback", "a", "--to", "1", "--url", url).code == 4

@@ -78,7 +78,7 @@ def test_a_limit_that_is_no_number(option: str, value: str) -> None:
     for arguments in ((), ("-ojson",)):
         ran = call("config", "--url", "http://ds", f"{option}={value}", *arguments)
         assert ran.code == 2
-        assert ran.stderr.startswith(f"Error: Invalid value for '{option}': {value} is not a number of seconds")
+        assert ran.stderr.startswith(f"Error: Invalid value for '{option}': {value} is not a finite number")
         assert not arguments or ran.document["error"]["type"] == "UsageError"
 
 

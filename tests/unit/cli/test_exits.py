@@ -103,7 +103,8 @@ def test_what_to_do_is_said() -> None:
     assert describe(PermissionError(13, "Permission denied", "a.json")).message == "a.json: Permission denied"
     refused = kubernaut_client.ConnectError("no connection to http://ds:1: ConnectError: refused")
     assert describe(refused, "http://ds:1").message == (
-        "nobody answers at http://ds:1: is it running? Set --url or KUBERNAUT_DATASTORAGE_URL (ConnectError: refused)"
+        "cannot connect to http://ds:1: is it running? Set --url or KUBERNAUT_DATASTORAGE_URL; "
+        "'kubernaut-client doctor' finds out more (ConnectError: refused)"
     )
     untrusted = kubernaut_client.ConnectError(
         "no connection to https://ds: [SSL: CERTIFICATE_VERIFY_FAILED] self-signed"

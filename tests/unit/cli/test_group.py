@@ -40,7 +40,10 @@ def test_the_table_names_commands_of_the_frame(name: str) -> None:
 def test_an_unknown_command() -> None:
     ran = call("aplly")
     assert (ran.code, ran.stdout) == (2, "")
-    assert ran.stderr.startswith("Error: No such command 'aplly'")
+    assert ran.stderr.startswith("Error: No such command 'aplly'. Did you mean 'apply'? (see")
+    assert "Did you mean" not in call("something-else").stderr
+    assert "Did you mean 'list'?" in call("workflows", "lst").stderr
+    assert "Did you mean" not in call("a" * 100_000).stderr
     assert ran.stderr.endswith("(see 'kubernaut-client --help')\n")
 
 

@@ -108,6 +108,18 @@ def test_any_table_fits_and_no_line_ends_with_a_space(rows: list[list[str]], wid
             assert not line.endswith(" ")
 
 
+@given(
+    natural=st.lists(st.integers(8, 60), min_size=2, max_size=6),
+    keep=st.integers(0, 1),
+    available=st.integers(48, 200),
+)
+def test_a_column_that_is_kept_is_the_last_to_be_cut(natural: list[int], keep: int, available: int) -> None:
+    widths = shared(natural, available, [keep])
+    assert sum(widths) <= available
+    if natural[keep] + 8 * (len(natural) - 1) <= available:
+        assert widths[keep] == natural[keep]
+
+
 @given(natural=st.lists(st.integers(0, 60), min_size=1, max_size=6), available=st.integers(6, 100))
 def test_widths_are_shared_fairly(natural: list[int], available: int) -> None:
     widths = shared(natural, available)
