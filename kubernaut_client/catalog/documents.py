@@ -7,6 +7,8 @@ columns of the file. Reading text is left to `yamltext` and `jsontext`, files to
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -18,7 +20,20 @@ from kubernaut_client.limits import MANDATORY_LABELS, PRIORITIES, REMEDIATION_WO
 from kubernaut_client.plan import version_key
 from kubernaut_client.problems import one_line, shown
 
-from .text import KIND, CatalogProblem, Document, Reading, Text, Timestamp, ended, is_schema, kind_of
+from .text import (
+    KIND,
+    SIZE_LIMIT,
+    TOO_LARGE_DOCUMENT,
+    CatalogProblem,
+    Document,
+    Reading,
+    Text,
+    Timestamp,
+    ended,
+    is_schema,
+    kind_of,
+    unreadable,
+)
 
 DISPLAY_NAME = "kubernaut.io/display-name"
 DESCRIPTION_LIMIT = 500
@@ -29,6 +44,31 @@ _TYPES = ("string", "integer", "boolean", "array")
 _CHOICES = {"labels.severity": SEVERITIES, "labels.priority": PRIORITIES, "labels.risk_tolerance": _RISKS}
 _MEMBERS = (*REMEDIATION_WORKFLOW.required, *REMEDIATION_WORKFLOW.optional)
 _LABELS = tuple(MANDATORY_LABELS.required)
+# The members that something reads: of a document, of its sections, and of the items of its lists.
+_READ = {
+    "": ("apiVersion", "kind", "metadata", "labels", "execution", "parameters", "rollback_parameters"),
+    "metadata": ("workflow_id", "version", "description", "maintainers", "annotations"),
+    "metadata.annotations": (DISPLAY_NAME,),
+    "labels": (*_LABELS, "risk_tolerance", "business_category"),
+    "execution": ("engine", "bundle"),
+}
+_READ_OF_ITEMS = {
+    "maintainers": ("name", "email"),
+    "parameters": (
+        *("name", "type", "description", "required", "pattern", "minimum", "maximum", "enum", "default", "depends_on"),
+    ),
+}
+# Mappings that may hold what only other programs read.
+_OPEN = ("labels", "metadata.annotations")
+# How alike two names are for one to be taken for a misspelling of the other (difflib's ratio).
+_ALIKE = 0.75
+_PLACEHOLDER = re.compile(
+    r"(?i:todo|tbd|fixme|xxx|change[ _-]?me|replace[ _-]?me|placeholder)|(TODO|TBD|FIXME)\b.*"
+    r"|<[^<>]*>|\$\{[^{}]*\}|\{\{.*\}\}",
+    re.DOTALL,
+)
+# The parts of a text that can each be a placeholder.
+_PARTS = re.compile("[/:@]")
 # What a document can give, and the field that gives it.
 _FIELDS = {
     "workflow_name": "metadata.workflow_id",
@@ -92,17 +132,16 @@ class ContentFile:
         derived = self.derived.problems if self.derived is not None else []
         return [*self.problems, *(problem for problem in derived if problem.field not in _MEMBER_OF)]
 
-    @cached_property
-    def lasting_fields(self) -> frozenset[str]:
-        return frozenset(problem.field or "" for problem in self.lasting)
-
 
 def content_file(text: Text, reading: Reading) -> ContentFile:
     """The content that a file is, from its text and what it was read as."""
     if len(reading.documents) == 1 and not reading.listed and is_schema(reading.documents[0].value):
         schema = reading.documents[0]
         return ContentFile(schema.content, schema, reading.problems)
-    return ContentFile(ended(text.text), None, reading.problems)
+    content = ended(text.text)
+    if len(content.encode()) > SIZE_LIMIT:
+        raise unreadable(text.file, TOO_LARGE_DOCUMENT)
+    return ContentFile(content, None, reading.problems)
 
 
 def is_payload(value: object) -> bool:
@@ -146,7 +185,7 @@ def _of_another_kind(document: Document) -> CatalogProblem:
 def _read_schema(draft: Draft) -> None:
     schema = _Schema(draft.document)
     draft.problems += schema.problems
-    reported = {problem.field or "" for problem in schema.problems}
+    reported = set(schema.reported)
     findings = Findings()
     clean = REMEDIATION_WORKFLOW(schema.members, "", findings)
     for path, reason in findings.found:
@@ -155,7 +194,7 @@ def _read_schema(draft: Draft) -> None:
     draft.warnings += schema.warnings()
     if not draft.problems:
         draft.payload = cast("dict[str, Any]", clean)
-        draft.warnings += _unorderable(draft)
+        draft.warnings += _doubts(draft)
 
 
 def _derived_problem(document: Document, path: str, reason: str, reported: set[str]) -> CatalogProblem | None:
@@ -177,11 +216,36 @@ def _with_choices(path: str, reason: str) -> str:
     return f"{reason}: must be one of {', '.join(choices)}" if choices and reason == "is missing" else reason
 
 
-def _unorderable(draft: Draft) -> Iterator[CatalogProblem]:
-    version = cast("dict[str, str]", draft.payload)["version"]
+def _doubts(draft: Draft) -> Iterator[CatalogProblem]:
+    """What the service takes although it is probably not meant."""
+    payload = cast("dict[str, Any]", draft.payload)
+    version = payload["version"]
     if version_key(version) is None:
         reason = f"{shown(version)} can't be ordered (1.2.3 can): the version stored last is the latest"
         yield draft.document.problem(draft.version_field, reason)
+    is_document = is_schema(draft.document.value)
+    for name in _FIELDS:
+        _, _, label = name.partition(".")
+        value = payload["labels"].get(label) if label else payload.get(name)
+        place = _FIELDS[name] if is_document else name
+        if not isinstance(value, str):
+            continue
+        if name in ("workflow_name", "version", "name") and (odd := _hard_to_see(value)):
+            yield draft.document.problem(place, f"{shown(value)} {odd}: names that look alike are taken for each other")
+        if any(_PLACEHOLDER.fullmatch(part.strip()) for part in (value, *_PARTS.split(value))):
+            reason = f"{shown(value)} looks like a placeholder: a stored version can't be changed"
+            yield draft.document.problem(place, reason)
+
+
+def _hard_to_see(text: str) -> str:
+    """What in a text can't be seen, or is shown elsewhere than it stands; empty if nothing is."""
+    if text != text.strip():
+        return "is blank" if not text.strip() else "starts or ends with a blank"
+    for character in text:
+        category = unicodedata.category(character)
+        if category in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") or (category == "Zs" and character != " "):
+            return f"holds U+{ord(character):04X}, which can't be seen"
+    return ""
 
 
 def _hash(content: str) -> str:
@@ -199,10 +263,12 @@ class _Schema:
         self.document = document
         self.root = cast("dict[str, object]", document.value)
         self.problems: list[CatalogProblem] = []
-        self._reported: set[str] = set()
+        self._unread: list[CatalogProblem] = []
+        self.reported: set[str] = set()
         self.members = self._derived()
 
     def _derived(self) -> dict[str, Any]:
+        self._check_members(self.root, "", _READ[""])
         self._text(self.root, "apiVersion", "", required=True)
         metadata = self._section("metadata", required=True)
         labels = self._section("labels", required=True)
@@ -232,8 +298,25 @@ class _Schema:
         self._parameters("rollback_parameters")
         return members
 
+    def _check_members(self, holder: Mapping[str, object], path: str, known: Sequence[str]) -> None:
+        """Report the members that nothing reads: a misspelt one loses its value in a version that can't be changed."""
+        free = [name for name in known if name not in holder]
+        for key in holder:
+            # A mapping that was given in Python may have other keys.
+            if key in known or not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+                continue
+            close = get_close_matches(key, free, 1, _ALIKE) if len(key) < 50 and len(self._unread) < 20 else []
+            where = f"{path}.{key}" if path else key
+            if close and path not in _OPEN:
+                self._add(where, f"is not read: did you mean {close[0]}?")
+                self.reported.add(f"{path}.{close[0]}" if path else close[0])
+            elif close or path != "metadata.annotations":
+                reason = f"did you mean {close[0]}?" if close else "it is kept in the content and used by nothing"
+                self._unread.append(self.document.problem(where, f"is not read: {reason}"))
+
     def warnings(self) -> Iterator[CatalogProblem]:
         """What is taken although it is probably not meant."""
+        yield from self._unread
         metadata, execution = self.root.get("metadata"), self.root.get("execution")
         description = cast("Any", metadata).get("description") if isinstance(metadata, dict) else None
         if isinstance(description, str) and len(description) > DESCRIPTION_LIMIT:
@@ -260,7 +343,7 @@ class _Schema:
                 self._text(item, key, path, required=True)
 
     def _parameters(self, key: str, *, required: bool = False) -> None:
-        if required and self.root.get(key) in (None, []):
+        if required and self.root.get(key) in (None, []) and key not in self.reported:
             self._add(key, f"{'is empty' if key in self.root else 'is missing'}: at least one parameter is needed")
         for path, item in self._items(self.root, key, ""):
             self._text(item, "name", path, required=True)
@@ -299,18 +382,22 @@ class _Schema:
             return
         for index, item in enumerate(cast("list[object]", value)):
             if isinstance(item, dict):
-                yield f"{where}[{index}]", cast("dict[str, object]", item)
+                members = cast("dict[str, object]", item)
+                self._check_members(members, f"{where}[{index}]", _READ_OF_ITEMS[key.removeprefix("rollback_")])
+                yield f"{where}[{index}]", members
             else:
                 self._wrong(f"{where}[{index}]", "a mapping", item)
 
     def _section(self, key: str, *, required: bool = False) -> dict[str, object]:
-        if required and self.root.get(key) is None:
+        if required and self.root.get(key) is None and key not in self.reported:
             self._add(key, "is empty" if key in self.root else "is missing")
         return self._mapping(self.root.get(key), key)
 
     def _mapping(self, value: object, path: str) -> dict[str, object]:
         if isinstance(value, dict):
-            return cast("dict[str, object]", value)
+            members = cast("dict[str, object]", value)
+            self._check_members(members, path, _READ[path])
+            return members
         if value is not None:
             self._wrong(path, "a mapping", value)
         return {}
@@ -327,7 +414,7 @@ class _Schema:
             self._wrong_text(where, value)
         elif key in holder:
             self._add(where, "is empty: must be text")
-        elif required and path not in self._reported:
+        elif required and not {path, where} & self.reported:
             self._add(where, _with_choices(where, "is missing"))
         return None
 
@@ -340,7 +427,7 @@ class _Schema:
         self._add(path, f"must be {wanted}, not {found}")
 
     def _add(self, path: str, reason: str) -> None:
-        self._reported.add(path)
+        self.reported.add(path)
         self.problems.append(self.document.problem(path, reason))
 
 
@@ -364,7 +451,7 @@ class _Payload:
         clean = REMEDIATION_WORKFLOW(members, "", findings)
         reported = {problem.field or "" for problem in self.draft.problems}
         if schema is not None and self.attached is not None:
-            reported |= self.attached.lasting_fields
+            reported |= schema.reported
         for path, reason in findings.found:
             if schema is None or self._gives(path):
                 if not self._follows(path, reason, members):
@@ -374,7 +461,7 @@ class _Payload:
         self._check_dates(self.given, "")
         if not self.draft.problems and not self.unusable:
             self.draft.payload = cast("dict[str, Any]", clean)
-            self.draft.warnings += [*_unorderable(self.draft), *self._other_hash(members)]
+            self.draft.warnings += [*_doubts(self.draft), *self._other_hash(members)]
 
     def _follows(self, path: str, reason: str, members: Mapping[str, Any]) -> bool:
         """Whether a finding only follows from another problem: a content that is missing or can't be read."""
@@ -382,7 +469,7 @@ class _Payload:
             return True
         if reason != "is missing":
             return False
-        unread = self.attached is not None and bool(self.attached.problems)
+        unread = self.names_file and (self.attached is None or bool(self.attached.problems))
         return unread or (path == "content_hash" and type(members.get("content")) is not str)
 
     def _members(self, schema: _Schema | None) -> dict[str, Any]:

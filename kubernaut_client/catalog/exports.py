@@ -246,9 +246,9 @@ def _read_back(members: Mapping[str, Any]) -> tuple[bytes, ContentFile] | None:
     try:
         data = str(content).encode()
         text = decode("", data)
+        found = content_file(text, read_yaml(text))
     except (UnicodeEncodeError, Unreadable):
         return None
-    found = content_file(text, read_yaml(text))
     return (data, found) if found.content == content else None
 
 

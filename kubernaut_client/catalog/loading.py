@@ -23,7 +23,18 @@ from kubernaut_client.problems import one_line, shown
 
 from .documents import ContentFile, Draft, content_file, is_payload, read_document
 from .jsontext import looks_like_json, read_json
-from .text import SIZE_LIMIT, TOO_LARGE, CatalogProblem, Document, Reading, Source, Text, Unreadable, decode
+from .text import (
+    PROBLEMS_LIMIT,
+    STREAM_LIMIT,
+    TOO_LARGE,
+    CatalogProblem,
+    Document,
+    Reading,
+    Source,
+    Text,
+    Unreadable,
+    decode,
+)
 from .yamltext import read_yaml
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -95,9 +106,10 @@ def load(
 ) -> Catalog:
     """Read workflows from files, directories, standard input and Python objects, in that order.
 
-    A path is a file (`.yaml`, `.yml`, `.json`; UTF-8, at most 1 MiB) or a directory, which is read recursively, sorted,
-    without hidden files; `-` is standard input, or `stdin` if given. A file holds WorkflowSchema documents or create
-    payloads: one, several in a YAML stream, or a list of them. Models and mappings are create payloads.
+    A path is a file (`.yaml`, `.yml`, `.json`; UTF-8, at most 16 MiB) or a directory, which is read recursively,
+    sorted, without hidden files; symbolic links that lead out of it are named in the warnings and not followed. `-` is
+    standard input, or `stdin` if given. A file holds WorkflowSchema documents or create payloads: one, several in a
+    YAML stream, or a list of them, each of at most 1 MiB. Models and mappings are create payloads.
 
     A WorkflowSchema document gives name, version, description, labels, engine (`tekton` if it says none), image and
     digest; its text becomes the content: as UTF-8 with LF, without byte order mark, cut at the markers of its document
@@ -112,7 +124,8 @@ def load(
     unless `allow_empty`.
 
     Raises:
-        CatalogError: `errors` has every problem of every file, sorted by file and line. Nothing was sent.
+        CatalogError: `errors` has every problem of every file, sorted by file and line; of more than 1,000 the first
+            1,000, and the message has their number. Nothing was sent.
     """
     loader = _Loader(stdin, allow_empty)
     for number, given in enumerate(paths, 1):
@@ -199,12 +212,16 @@ class _Loader:
     def _walk(self, top: str) -> None:
         """Every catalog file below a directory, by path. A directory that links reach twice is read once."""
         before = len(self._inputs) + len(self._problems)
+        root = os.path.realpath(top)
         seen: set[_Identity] = set()
         waiting: list[tuple[str, frozenset[_Identity]]] = [(top, frozenset())]
         while waiting:
             path, above = waiting.pop()
             is_file = path.lower().endswith(SUFFIXES)
             try:
+                if path != top and os.path.islink(path) and not _is_within(os.path.realpath(path), root):
+                    self._leaves_tree(path, is_file=is_file)
+                    continue
                 found = os.stat(path)
                 here = (found.st_dev, found.st_ino)
                 if not stat.S_ISDIR(found.st_mode):
@@ -224,6 +241,15 @@ class _Loader:
         if before == len(self._inputs) + len(self._problems) and not self._allow_empty:
             self._refuse(top, f"holds no catalog file ({', '.join(SUFFIXES)})")
 
+    def _leaves_tree(self, path: str, *, is_file: bool) -> None:
+        """Name a link that leads out of the directory that was given; a link to nothing, as any other."""
+        if is_file or os.path.isdir(path):
+            if not os.path.exists(path):
+                self._refuse(path, "is a symbolic link to nothing")
+                return
+            reason = "is a symbolic link out of the directory and is not followed: give what it names as a path"
+            self._warnings.append(CatalogProblem(path, None, None, None, reason))
+
     def _read_file(self, path: str, *, walked: bool) -> None:
         try:
             _, reading = self._files[_file_key(path)] = _parsed(path)
@@ -240,9 +266,11 @@ class _Loader:
             reading = read_json(text) if looks_like_json(text) else read_yaml(text)
         except Unreadable as stop:
             reading.problems.append(stop.problem)
-        except (OSError, ValueError, AttributeError) as error:
-            # Closed, or (AttributeError) the process has none.
+        except OSError as error:
             self._refuse(STDIN, f"standard input can't be read: {_system(error)}")
+        # Closed since the process was started, or (AttributeError) before.
+        except (ValueError, AttributeError):
+            self._refuse(STDIN, "standard input is closed: give a path, or redirect a file into it")
         self._inputs.append(_Input(STDIN, None, reading))
 
     # Checking
@@ -286,12 +314,16 @@ class _Loader:
     ) -> None:
         key = (payload["workflow_name"], payload["version"])
         entry = CatalogEntry(workflow, source)
-        _, before, where = self._entries.setdefault(key, (entry, payload, str(source or draft.document.file)))
-        if before is not payload and _canonical(before) != _canonical(payload):
-            reason = f"{one_line(key[0], 80)} {one_line(key[1])} is given with other content in {where}: "
-            self._problems.append(
-                draft.document.problem(draft.version_field, reason + "give one of them a new version")
-            )
+        first, before, where = self._entries.setdefault(key, (entry, payload, str(source or draft.document.file)))
+        if before is payload:
+            return
+        what = f"{one_line(key[0], 80)} {one_line(key[1])}"
+        if _canonical(before) != _canonical(payload):
+            reason = f"{what} is given with other content in {where}: give one of them a new version"
+            self._problems.append(draft.document.problem(draft.version_field, reason))
+        elif source and first.source and not _is_same_place(source, first.source):
+            reason = f"{what} is the same as in {where} and counts once: remove one of them"
+            self._warnings.append(draft.document.problem(draft.version_field, reason))
 
     # Content files
 
@@ -338,6 +370,11 @@ class _Loader:
         self._problems.append(CatalogProblem(file, None, None, None, reason))
 
 
+def _is_same_place(one: Source, other: Source) -> bool:
+    """Whether two places are the same document, reached by two paths."""
+    return one.line == other.line and os.path.realpath(one.file) == os.path.realpath(other.file)
+
+
 def _bad_name(given: _Input, name: object) -> str:
     """Why a payload can't have that content file; empty if it can."""
     if not isinstance(name, str):
@@ -350,9 +387,14 @@ def _bad_name(given: _Input, name: object) -> str:
     if real == os.path.realpath(given.path):
         return "names the file that it is in"
     directory = os.path.realpath(os.path.dirname(given.path))
-    if os.path.commonpath([directory, real]) != directory:
+    if not _is_within(real, directory):
         return f"must stay in the directory of this file, {shown(name)} leaves it"
     return ""
+
+
+def _is_within(real: str, directory: str) -> bool:
+    """Whether a real path is below a directory, or is it."""
+    return os.path.commonpath([directory, real]) == directory
 
 
 def _beside(path: str, name: str) -> str | None:
@@ -374,7 +416,7 @@ def _is_json(path: str) -> bool:
 def _parsed(path: str) -> tuple[Text, Reading]:
     """The text of a file and what it holds; raises `Unreadable`."""
     try:
-        data = read_regular(path, SIZE_LIMIT)
+        data = read_regular(path, STREAM_LIMIT)
     except (OSError, ValueError) as error:
         raise Unreadable(CatalogProblem(path, None, None, None, _cause(path, error))) from None
     text = decode(path, data)
@@ -389,8 +431,8 @@ def _all_of(stream: BinaryIO) -> bytes:
     """All that a stream gives, up to a byte more than is taken."""
     parts: list[bytes] = []
     size = 0
-    while size <= SIZE_LIMIT:
-        part = cast("bytes | None", stream.read(SIZE_LIMIT + 1 - size))
+    while size <= STREAM_LIMIT:
+        part = cast("bytes | None", stream.read(STREAM_LIMIT + 1 - size))
         if part is None:
             raise BlockingIOError(errno.EAGAIN, "it is set not to block, and not all of it is there")
         if not part:
@@ -425,7 +467,10 @@ def _position(problem: CatalogProblem) -> tuple[str, int, int]:
 
 def _error(problems: list[CatalogProblem]) -> CatalogError:
     problems = sorted(problems, key=_position)
+    listed = problems[:PROBLEMS_LIMIT]
     files = len({problem.file for problem in problems})
     count = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
     where = "" if files == 1 else f" in {files} files"
-    return CatalogError(one_line(f"{count}{where}: {problems[0]}"), errors=problems)
+    if len(listed) < len(problems):
+        where += f", the first {len(listed)} listed"
+    return CatalogError(one_line(f"{count}{where}: {problems[0]}"), errors=listed)

@@ -16,8 +16,13 @@ from kubernaut_client.problems import MESSAGE_LIMIT, one_line, shown
 
 KIND = "WorkflowSchema"
 SIZE_LIMIT = 2**20
-"""Bytes of a file: 1 MiB."""
-TOO_LARGE = f"is larger than 1 MiB ({SIZE_LIMIT} bytes): split it"
+"""Bytes of one document, or of a content file: 1 MiB."""
+STREAM_LIMIT = 16 * SIZE_LIMIT
+"""Bytes of a file or of standard input, whatever number of documents it holds: 16 MiB."""
+PROBLEMS_LIMIT = 1000
+"""Problems that one `CatalogError` lists."""
+TOO_LARGE = f"is larger than 16 MiB ({STREAM_LIMIT} bytes): split it"
+TOO_LARGE_DOCUMENT = f"is larger than 1 MiB ({SIZE_LIMIT} bytes), the limit of a document: split it"
 DEPTH_LIMIT = 100
 """Levels of lists and mappings."""
 PATH_LIMIT = 1000
@@ -145,11 +150,13 @@ class Reading:
 def decode(file: str, data: bytes) -> Text:
     """The bytes of a file as text: UTF-8, without a byte order mark, with LF at the end of lines.
 
-    Raises `Unreadable` for more than 1 MiB, another encoding, and a file without text.
+    Raises `Unreadable` for more than 16 MiB, another encoding, and a file without text.
     """
-    if len(data) > SIZE_LIMIT:
+    if len(data) > STREAM_LIMIT:
         raise unreadable(file, TOO_LARGE)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or (len(data) > 1 and 0 in data[:2] and data[:2] != b"\0\0"):
+    # Without a mark, a text in UTF-16 that starts with ASCII has zero in every other byte.
+    every_other = len(data) > 1 and any(data[:4:2]) != any(data[1:4:2])
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff") or every_other:
         raise unreadable(file, "is UTF-16: save it as UTF-8")
     try:
         text = data.decode().removeprefix("\ufeff")
@@ -231,9 +238,14 @@ class Places:
         self.text = text
         self.places: dict[str, Place] = {}
         self.reading: Reading = Reading()
+        self._begin = 0
 
     def note(self, path: str | None, index: int) -> None:
-        """A value, or the key of a member, starts here."""
+        """A value, or the key of a member, starts here. Raise `Unreadable` where its document is too large."""
+        if path == "":
+            self._begin = index
+        elif index - self._begin > SIZE_LIMIT:
+            raise self.stop(self._begin, None, TOO_LARGE_DOCUMENT)
         if path is not None:
             self.places[path] = self.text.place(index)
 
@@ -264,6 +276,9 @@ class Places:
 
     def finish(self, value: object, content: str, index: int) -> None:
         """A document that starts here has been read."""
+        if len(content) > SIZE_LIMIT or len(content.encode("utf-8", "surrogatepass")) > SIZE_LIMIT:
+            self.fault(self._begin, None, TOO_LARGE_DOCUMENT)
+            return
         line = self.text.place(index).line
         self.reading.documents.append(Document(self.text.file, value, content, line, self.places))
         self.places = {}

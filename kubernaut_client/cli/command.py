@@ -96,12 +96,11 @@ class Group(_WithCommonOptions, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        known = self.list_commands(ctx)
         word = args[0]
-        if word in known or word.startswith("-"):
+        if word.startswith("-") or self.get_command(ctx, word) is not None:
             return super().resolve_command(ctx, args)
         # click's own message has a suggestion only in newer versions, and only for commands that it has imported.
-        close = get_close_matches(word, known, 1) if len(word) < _LONGEST_WORD else []
+        close = get_close_matches(word, self.list_commands(ctx), 1) if len(word) < _LONGEST_WORD else []
         raise click.UsageError(f"No such command '{word}'.{f' Did you mean {close[0]!r}?' if close else ''}", ctx)
 
 

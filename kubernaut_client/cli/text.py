@@ -16,7 +16,8 @@ Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 _GAP = 2
 _LEAST = 8
 _EMPTY = "-"
-_WORDS = re.compile("( *)([^ ]+)")
+# Tried from the first of some blanks only: a run of them at the end would take the square of its length.
+_WORDS = re.compile("(?<! )( *)([^ ]+)")
 
 # Default_Ignorable_Code_Point of DerivedCoreProperties.txt (some of them letters to Python), and the Braille blank.
 _INVISIBLE = re.compile(

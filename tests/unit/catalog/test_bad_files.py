@@ -42,7 +42,9 @@ CASES = [
     Case("only-comments", {"a.yaml": "# one\n# two\n"}, "a.yaml: holds no document, only comments"),
     Case("only-markers", {"a.yaml": "---\n---\n...\n"}, "a.yaml: holds no document"),
     Case(
-        "two-mebibytes", {"a.yaml": GOOD + "# " + "x" * 2**21}, "a.yaml: is larger than 1 MiB (1048576 bytes): split it"
+        "two-mebibytes",
+        {"a.yaml": GOOD + "# " + "x" * 2**21},
+        "a.yaml:1:1: is larger than 1 MiB (1048576 bytes), the limit of a document: split it",
     ),
     Case(
         "latin-1",
@@ -697,7 +699,7 @@ CASES = [
     Case(
         "content-large",
         {"a.json": payload((CONTENT, '"content_file": "b.txt"')), "b.txt": "x" * 2**21},
-        "a.json:6:3: content_file: 'b.txt' is larger than 1 MiB (1048576 bytes): split it",
+        "a.json:6:3: content_file: 'b.txt' is larger than 1 MiB (1048576 bytes), the limit of a document: split it",
     ),
     Case(
         "content-bad-document",

@@ -303,12 +303,16 @@ def test_no_content_becomes_a_text_file_that_is_read_otherwise(out: Path, conten
     report = export([stored("a", content=content)], out)
     assert report.files == ("a/1.0.0.json.refused",)
     assert json.loads((out / "a/1.0.0.json.refused").read_bytes())[0]["content"] == content
-    assert report.warnings == ("a/1.0.0.json.refused: isn't loaded: is larger than 1 MiB (1048576 bytes): split it",)
+    assert report.warnings == (
+        "a/1.0.0.json.refused: isn't loaded: is larger than 1 MiB (1048576 bytes), the limit of a document: split it",
+    )
 
 
 def test_a_content_that_no_catalog_file_can_hold_is_written_and_told(out: Path) -> None:
     report = export([stored("a", content="x" * 2**20)], out)
-    assert report.warnings == ("a/1.0.0.json.refused: isn't loaded: is larger than 1 MiB (1048576 bytes): split it",)
+    assert report.warnings == (
+        "a/1.0.0.json.refused: isn't loaded: is larger than 1 MiB (1048576 bytes), the limit of a document: split it",
+    )
     assert json.loads((out / "a/1.0.0.json.refused").read_bytes())[0]["content"] == "x" * 2**20
 
 
