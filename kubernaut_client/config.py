@@ -132,6 +132,14 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback or address.is_unspecified
 
 
+def without_credentials(url: str) -> str:
+    """A URL to show: without whoever is named in it, and without a query and a fragment."""
+    before, at, rest = url.rpartition("@")
+    scheme, mark, _ = before.partition("://")
+    host = re.split("[?#]", rest)[0]
+    return f"{scheme}{mark}***@{host}" if mark else f"***@{host}" if at else host
+
+
 def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for a URL; never one for a loopback address."""
     parts = urlsplit(url)

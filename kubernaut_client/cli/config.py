@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from importlib.metadata import version
 from typing import TypedDict
 
@@ -49,7 +48,7 @@ def config(settings: Settings) -> Result:
       kubernaut-client config --url https://data-storage.example --ca-file ca.pem --output json
     """
     from kubernaut_client import ConfigurationError
-    from kubernaut_client.config import proxy_for
+    from kubernaut_client.config import proxy_for, without_credentials
 
     error: ConfigurationError | None = None
     url: str | None
@@ -58,11 +57,12 @@ def config(settings: Settings) -> Result:
             url = client.base_url
     except ConfigurationError as raised:
         url, error = settings.base_url(), raised
+    proxy = None if url is None else proxy_for(url)
     keys: _Keys = {
         "url": {"value": url, "source": _first("--url" if settings.url is not None else None, *URL_VARIABLES)},
         "token": token_source(settings),
         "tls": {name: _file(settings, name) for name in TLS_FILES},
-        "proxy": None if url is None else without_password(proxy_for(url)),
+        "proxy": proxy and without_credentials(proxy),
         "timeout_seconds": DEFAULT_TIMEOUT if settings.timeout is None else settings.timeout,
         "deadline_seconds": DEFAULT_DEADLINE if settings.deadline is None else settings.deadline,
         "attempts": DEFAULT_ATTEMPTS if settings.attempts is None else settings.attempts,
@@ -74,16 +74,6 @@ def config(settings: Settings) -> Result:
         },
     }
     return Result(keys=keys, show=lambda output: _show(output, keys), error=error)
-
-
-def without_password(proxy: str | None) -> str | None:
-    """A proxy's URL without whoever is named in it, and without a query."""
-    if not proxy:
-        return None
-    scheme, _, rest = proxy.partition("://")
-    _, at, host = rest.rpartition("@")
-    host = re.split(r"[?#]", host)[0]
-    return f"{scheme}://{'***@' if at else ''}{host}"
 
 
 def _first(option: str | None, *variables: str) -> str | None:

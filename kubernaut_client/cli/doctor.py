@@ -72,13 +72,14 @@ def doctor(settings: Settings, write: bool) -> Result:
 
 def _look(settings: Settings, url: str, write: bool) -> Seen:
     """Ask everything that the answers so far leave a reason to ask for."""
-    from kubernaut_client.config import proxy_for
+    from kubernaut_client.config import proxy_for, without_credentials
 
-    from .config import token_source, without_password
+    from .config import token_source
 
+    proxy = proxy_for(url)
     seen = Seen(
         url=url,
-        proxy=without_password(proxy_for(url)),
+        proxy=proxy and without_credentials(proxy),
         token=token_source(settings)["set"],
         timeout=DEFAULT_TIMEOUT if settings.timeout is None else settings.timeout,
         write=write,

@@ -46,7 +46,30 @@ if TYPE_CHECKING:
 
 _FAULT_MEMBERS: Final = frozenset(inspect.signature(Fault).parameters) - {"state"}
 _LARGEST_OFFSET: Final = 100 * 365 * 86_400.0
-_SECRET_HEADERS: Final = ("authorization", "proxy-authorization", "cookie")
+# Those that hold no credentials; any other may, whatever its name.
+_SHOWN_HEADERS: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "date",
+        "expect",
+        "host",
+        "origin",
+        "sec-fetch-site",
+        "traceparent",
+        "transfer-encoding",
+        "user-agent",
+        "x-request-id",
+    }
+)
 
 
 class Control:
@@ -100,8 +123,7 @@ class Control:
         host = request.headers.get("host", "")
         if not self._is_ours(host):
             return 403, f"Host {host!r} is neither a loopback address nor the one that the emulator is bound to"
-        origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if not _same_site(request.headers.get("origin"), host):
             return 403, "cross-site requests are refused"
         if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return 403, "cross-site requests are refused"
@@ -204,6 +226,16 @@ def version() -> str:
         return "unknown"
 
 
+def _same_site(origin: str | None, host: str) -> bool:
+    """Whether a request comes from a page of this host, or from no page at all."""
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
+
+
 def _object(body: bytes) -> dict[str, Any]:
     try:
         members = json.loads(body or b"{}", parse_float=_finite, parse_constant=_finite)
@@ -246,7 +278,7 @@ def _shown(record: RequestRecord) -> dict[str, object]:
         body = {"body": record.body.decode()}
     except UnicodeDecodeError:
         body = {"body_base64": base64.b64encode(record.body).decode()}
-    headers = {name: "<hidden>" if name in _SECRET_HEADERS else value for name, value in record.headers.items()}
+    headers = {name: value if name in _SHOWN_HEADERS else "<hidden>" for name, value in record.headers.items()}
     names = ("number", "method", "path", "operation", "status", "fault", "request_id", "seconds")
     return {**{name: getattr(record, name) for name in names}, "headers": headers, **body}
 

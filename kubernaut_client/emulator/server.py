@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import logging
 import socket
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
@@ -23,6 +22,7 @@ from kubernaut_client.emulator import cors, messages, problems, router
 from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.faults import Fault, Faults
 from kubernaut_client.emulator.listener import Listener
+from kubernaut_client.emulator.log import logger
 from kubernaut_client.emulator.messages import TEXT_TYPE, Dropped, Reply, Request
 from kubernaut_client.emulator.requestlog import RequestLog
 from kubernaut_client.emulator.service import Call, Service
@@ -30,7 +30,6 @@ from kubernaut_client.emulator.validation import ValidationFailure
 
 CONTROL_PREFIX: Final = "/_emulator"
 
-_logger = logging.getLogger("kubernaut_client.emulator")
 
 # The service's own limits: a connection that says nothing, a request as a whole, a reply that nobody takes.
 _IDLE_SECONDS: Final = 30.0
@@ -148,7 +147,7 @@ class Server:
                 return
             except OSError as error:
                 # No file descriptors are left, most likely. To be told again at once would help nobody.
-                _logger.warning("no connection can be accepted: %s", error)
+                logger.warning("no connection can be accepted: %s", error)
                 loop = asyncio.get_running_loop()
                 loop.remove_reader(listening)
                 loop.call_later(_PAUSE_SECONDS, self._accept_again, listening)
@@ -204,9 +203,8 @@ class Server:
                 await connection.run()
         except (ConnectionError, TimeoutError, asyncio.CancelledError):
             pass  # the caller went away, was too slow, or the emulator stops
-        # A mistake in one connection is told at once, and must end no other.
-        except Exception:
-            _logger.exception("a connection failed")
+        except Exception:  # noqa: BLE001  # a mistake in one connection is logged at once, and must end no other
+            logger.exception("a connection failed")
         finally:
             self._connections.discard(connection)
             connection.close()
@@ -484,7 +482,7 @@ def _escape_target(data: bytes) -> bytes:
 
 def _own_failure(what: str, error: Exception) -> Reply:
     """The answer where the emulator made a mistake of its own, which must not pass for one of the service."""
-    _logger.error("%s failed", what, exc_info=error)
+    logger.error("%s failed", what, exc_info=error)
     return Reply(500, f"emulator failure: {type(error).__name__}\n".encode(), TEXT_TYPE)
 
 

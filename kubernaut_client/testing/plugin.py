@@ -38,7 +38,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Which live service the tests run on, if any."""
     url = config.getoption("--datastorage-url")
-    return None if url is None else f"datastorage: {url}"
+    if url is None:
+        return None
+    from .session import shown_url
+
+    return f"datastorage: {shown_url(url)}"
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
@@ -22,7 +23,9 @@ from kubernaut_client import (
     DataStorageClient,
     KubernautError,
 )
+from kubernaut_client.config import without_credentials
 from kubernaut_client.models import RemediationWorkflow
+from kubernaut_client.problems import one_line
 
 if TYPE_CHECKING:
     from kubernaut_client.emulator import Emulator
@@ -47,9 +50,9 @@ class _OwnEmulator:
         try:
             self._emulator.start()
         except OSError as error:
-            pytest.fail(f"the emulator was stopped and can't be started again: {error}", pytrace=False)
+            _fail(f"the emulator was stopped and can't be started again: {error}")
         if self._emulator.url != self._url:
-            pytest.fail(f"the emulator was stopped, and its port is taken since: {self._url} is no more", pytrace=False)
+            _fail(f"the emulator was stopped, and its port is taken since: {self._url} is no more")
         self._emulator.reset()
         self.store_baseline()
 
@@ -75,9 +78,9 @@ def own_emulator(config: pytest.Config) -> Generator[Emulator]:
 
         emulator = Emulator().start()
     except ImportError as error:
-        pytest.fail(str(error), pytrace=False)
+        _fail(str(error))
     except OSError as error:
-        pytest.fail(f"the emulator can't be started: {error}", pytrace=False)
+        _fail(f"the emulator can't be started: {error}")
     with emulator:
         own = config.stash[_OWN] = _OwnEmulator(emulator, catalog)
         try:
@@ -100,14 +103,14 @@ def live_service(config: pytest.Config) -> str | None:
             # Whatever it answers: what a test needs of it is up to the test.
             client.health.live()
             if calls[-1].status is None:
-                pytest.fail(f"--datastorage-url: {url} can't be reached: {calls[-1].error}", pytrace=False)
+                _fail(f"--datastorage-url: {url} can't be reached: {calls[-1].error}")
             if catalog:
                 client.workflows.bootstrap(catalog).raise_for_errors()
             return client.base_url
     except ConfigurationError as error:
-        pytest.fail(f"--datastorage-url: {str(error).replace('base_url', 'the URL', 1)}", pytrace=False)
+        _fail(f"--datastorage-url: {str(error).replace('base_url', 'the URL', 1)}")
     except KubernautError as error:
-        pytest.fail(f"datastorage_catalog: it can't be stored at {url}: {error}", pytrace=False)
+        _fail(f"datastorage_catalog: it can't be stored at {url}: {error}")
 
 
 def start_from_baseline(request: pytest.FixtureRequest) -> None:
@@ -154,6 +157,20 @@ def bootstrapping(url: str) -> Generator[BootstrapCatalog]:
         yield bootstrap
 
 
+def shown_url(url: str) -> str:
+    """The URL of a live service as a report shows it, without credentials."""
+    return _printable(without_credentials(url))
+
+
+def _fail(text: str) -> NoReturn:
+    """Fail with a text that may quote files, answers or the command line."""
+    pytest.fail("\n".join(map(_printable, text.split("\n"))), pytrace=False)
+
+
+def _printable(text: str) -> str:
+    return one_line(text, sys.maxsize)
+
+
 def _baseline(config: pytest.Config) -> Sequence[RemediationWorkflow]:
     """The workflows that the tests start with."""
     paths: list[str] = config.getini("datastorage_catalog")
@@ -164,9 +181,9 @@ def _baseline(config: pytest.Config) -> Sequence[RemediationWorkflow]:
 
         return tuple(load(*(config.rootpath / path for path in paths)))
     except ImportError as error:
-        pytest.fail(str(error), pytrace=False)
+        _fail(str(error))
     except CatalogError as error:
-        pytest.fail("\n".join([f"datastorage_catalog: {error}", *map(str, error.errors)]), pytrace=False)
+        _fail("\n".join([f"datastorage_catalog: {error}", *map(str, error.errors)]))
 
 
 def _workflows(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from kubernaut_client.emulator import Emulator, Fault
+from kubernaut_client.emulator.control import Control
 from tests.events import event, moment
 from tests.integration.emulator_tools import (
     WORKFLOWS,
@@ -777,6 +778,44 @@ def test_control_answers_neither_foreign_hosts_nor_other_sites(
     answer = call(emulator, "POST", "/_emulator/reset", {}, headers=headers)
     assert answer.status == status
     assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_foreign_origin_writes_nothing_to_the_log(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    answer = call(emulator, "GET", "/_emulator/requests", headers={"Origin": "http://[\x1b[31mhttp://evil.example"})
+    assert answer.status == 403
+    assert caplog.records == []
+
+
+def test_no_text_of_a_request_acts_on_whoever_reads_the_log(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mistake of the emulator's own is logged with the path and the exception, which may quote the request."""
+
+    async def wrong(*_: object) -> Any:
+        try:
+            raise ValueError("\x1b[31m\nforged: line")
+        except ValueError as error:
+            raise KeyError("\x9b31m\u202e") from error
+
+    monkeypatch.setattr(Control, "__call__", wrong)
+    assert call(emulator, "GET", "/_emulator/%1b[31m%0Aforged").status == 500
+    assert r"\x1b[31m\nforged failed" in caplog.text
+    assert r"ValueError: \x1b[31m\nforged: line" in caplog.text and r"KeyError: '\x9b31m\u202e'" in caplog.text
+    assert "in wrong" in caplog.text
+    assert not set("\x1b\x9b\u202e") & set(caplog.text)
+    assert not [line for line in caplog.text.splitlines() if line.startswith("forged")]
+
+
+CREDENTIALS = ("Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Password", "X-Session-Id", "X-Other")
+
+
+def test_the_log_of_requests_shows_no_credentials_over_http(emulator: Emulator) -> None:
+    create(emulator, headers=dict.fromkeys(CREDENTIALS, "SECRET") | {"X-Request-ID": "r1"})
+    answer = control(emulator, "GET", "/requests")
+    assert b"SECRET" not in answer.body
+    headers = answer.json["requests"][0]["headers"]
+    assert {headers[name.lower()] for name in CREDENTIALS} == {"<hidden>"}
+    assert (headers["x-request-id"], headers["content-type"]) == ("r1", "application/json")
 
 
 def test_a_browser_gets_no_leave_to_delete(emulator: Emulator) -> None:

@@ -87,6 +87,23 @@ def test_a_url_that_nobody_answers_at_is_an_error(suite: Suite, url: str, reason
     assert "Traceback" not in outcome.output
 
 
+def test_what_is_not_ours_is_shown_without_credentials_and_control_characters(suite: Suite) -> None:
+    suite.write("test_it.py", SUITE)
+    outcome = suite.run("--datastorage-url=http://user:SECRET@host\x1b[31m/?token=SECRET", "-v")
+    assert r"datastorage: http://***@host\x1b[31m/" in outcome.output
+    assert "must not contain spaces or control characters" in outcome.reason("test_client")
+    assert "SECRET" not in outcome.output and "\x1b[31m" not in outcome.output
+
+
+def test_a_file_that_cannot_be_read_is_named_without_control_characters(suite: Suite, closed_port: int) -> None:
+    suite.write("pytest.ini", "[pytest]\ndatastorage_catalog = catalog\n")
+    suite.write("catalog/a\x1b[31m\nb.json", "{")
+    suite.write("test_it.py", "def test_it(datastorage_client): pass")
+    outcome = suite.run(f"--datastorage-url=http://127.0.0.1:{closed_port}")
+    assert r"a\x1b[31m" in outcome.reason("test_it")
+    assert "\x1b[31m" not in outcome.output
+
+
 @pytest.mark.emulator
 def test_a_live_service_that_is_unwell_is_no_reason_to_fail_or_to_skip(suite: Suite) -> None:
     suite.write("test_it.py", "def test_it(datastorage_client): assert not datastorage_client.health.ready().ok")

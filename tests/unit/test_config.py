@@ -27,6 +27,7 @@ from kubernaut_client.config import (
     is_loopback,
     proxy_for,
     user_agent,
+    without_credentials,
 )
 
 CLIENTS: tuple[Any, ...] = (DataStorageClient, AsyncDataStorageClient)
@@ -813,3 +814,23 @@ def test_a_header_is_sent_once_whatever_its_case(
     made = DataStorageClient("http://ds.example", headers=of_client, http_client=http_client)
     assert made.with_options(headers=of_view).health.live().ok
     assert sent[0].headers.get_list(name) == [value]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("", ""),
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("http://user:SECRET@proxy:3128", "http://***@proxy:3128"),
+        ("user:SECRET@proxy", "***@proxy"),
+        ("socks5://SECRET@proxy", "socks5://***@proxy"),
+        ("http://user:SE@CRET@proxy", "http://***@proxy"),
+        ("http://user:SE?CRET@proxy", "http://***@proxy"),
+        ("http://user:SE#CRET@proxy", "http://***@proxy"),
+        ("http://proxy:3128/?token=SECRET", "http://proxy:3128/"),
+        ("http://proxy/?token=SECRET@x", "http://***@x"),
+        ("http://proxy#SECRET", "http://proxy"),
+    ],
+)
+def test_credentials_of_a_url_are_hidden(url: str, shown: str) -> None:
+    assert without_credentials(url) == shown

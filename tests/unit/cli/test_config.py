@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from kubernaut_client.cli.config import without_password
 from tests.unit.cli.tools import call
 
 
@@ -176,21 +175,3 @@ def test_the_proxy_is_the_one_that_the_client_takes(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert call("config", "-ojson", "--url", url).document["proxy"] == proxy
-
-
-@pytest.mark.parametrize(
-    ("proxy", "shown"),
-    [
-        (None, None),
-        ("", None),
-        ("http://proxy:3128", "http://proxy:3128"),
-        ("http://user:SECRET@proxy:3128", "http://***@proxy:3128"),
-        ("socks5://SECRET@proxy", "socks5://***@proxy"),
-        ("http://user:SE@CRET@proxy", "http://***@proxy"),
-        ("http://user:SE?CRET@proxy", "http://***@proxy"),
-        ("http://proxy:3128/?token=SECRET", "http://proxy:3128/"),
-        ("http://proxy#SECRET", "http://proxy"),
-    ],
-)
-def test_whoever_a_proxy_names_is_hidden(proxy: str | None, shown: str | None) -> None:
-    assert without_password(proxy) == shown
