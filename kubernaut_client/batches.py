@@ -20,7 +20,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from . import limits
-from .errors import APIError, InvalidRequestError, KubernautError, Outcome
+from .errors import APIError, InvalidRequestError, KubernautError, Outcome, received
 from .problems import one_line
 from .receipts import AuditReceipt, BatchResult, Event
 
@@ -32,8 +32,16 @@ NEWEST = limits.EVENT_LEAD_LIMIT
 """How far from the service's clock the time of an event may be; only used to guess which ones it will refuse next."""
 
 _BLAMES_EVENTS = frozenset({"validation-error", "invalid-request", "invalid-event-data", "conversion-error"})
-_FIRST = re.compile(r"event at index (\d+): (.*)", re.DOTALL)
-_POINTER = re.compile(r"/(\d+)((?:/.*)?)", re.DOTALL)
+# An index of more digits is none of a batch, and none that int() need read.
+_FIRST = re.compile(r"event at index ([0-9]{1,9}): (.*)", re.DOTALL)
+_POINTER = re.compile(r"/([0-9]{1,9})((?:/.*)?)", re.DOTALL)
+
+
+class Mistimed(StrEnum):
+    """How the time of an event was found wrong."""
+
+    TOO_OLD = "timestamp is too old"
+    IN_FUTURE = "timestamp is in the future"
 
 
 class Blame(StrEnum):
@@ -57,32 +65,41 @@ class Refusal:
     named: Mapping[int, str] = field(default_factory=dict[int, str])
     reason: str = ""
     now: datetime | None = None
+    mistimed: Mistimed | None = None
+    """What is wrong with the time of the event, if that is what it says."""
 
 
 def refusal(error: KubernautError, count: int) -> Refusal | None:
     """What the answer to a batch of so many events says of them; None if it isn't them that it is about."""
     if not isinstance(error, APIError):
         return None
-    problem = error.problem
-    reason = one_line(problem.detail or problem.title or "")
+    answer = received(error)
+    problem, detail = answer.problem, answer.problem.detail or ""
+
+    def shown(text: str) -> str:
+        return one_line(answer.mask(text))
+
+    reason = shown(detail or problem.title or "")
     if problem.status == 413 or (problem.status == 400 and problem.slug == "batch-size-exceeded"):
         return Refusal(Blame.SIZE, reason=reason)
     if problem.status != 400 or problem.slug not in _BLAMES_EVENTS:
         return None
-    first = _FIRST.match(problem.detail or "")
-    if first and int(first[1]) < count:
-        named = {int(first[1]): one_line(first[2])}
-        return Refusal(Blame.FIRST, named, reason, _date(error.headers))
     fields = problem.field_errors
+    mistimed = next((each for each in Mistimed if any(each in text for text in (detail, *fields.values()))), None)
+    first = _FIRST.match(detail)
+    if first and int(first[1]) < count:
+        named = {int(first[1]): shown(first[2])}
+        return Refusal(Blame.FIRST, named, reason, _date(answer.headers), mistimed)
     pointers = [(found, text) for name, text in fields.items() if (found := _POINTER.fullmatch(name))]
     reasons: dict[int, list[str]] = {}
     for found, text in pointers:
         if int(found[1]) < count:
             reasons.setdefault(int(found[1]), []).append(f"{found[2].lstrip('/')}: {text}" if found[2] else text)
     if reasons:
-        return Refusal(Blame.ALL, {index: one_line("; ".join(texts)) for index, texts in reasons.items()}, reason)
+        named = {index: shown("; ".join(texts)) for index, texts in reasons.items()}
+        return Refusal(Blame.ALL, named, reason, mistimed=mistimed)
     # A finding about the body as a whole, or about a header or a parameter, is no event's fault.
-    return None if fields else Refusal(Blame.NONE, reason=reason)
+    return None if fields else Refusal(Blame.NONE, reason=reason, mistimed=mistimed)
 
 
 @dataclass(slots=True)
@@ -147,7 +164,7 @@ class Pieces:
         else:
             self._split(sent, why)
         if piece.worse:
-            self._go_on(piece.indices[1:], self.rejected.get(sent[0], ""))
+            self._go_on(piece.indices[1:], why, self.rejected.get(sent[0], ""))
         return True
 
     def _split(self, sent: list[int], why: Refusal) -> None:
@@ -155,7 +172,7 @@ class Pieces:
         self._reject(sent, why)
         (place,) = why.named
         before, after = sent[:place], sent[place + 1 :]
-        for late in self._off(after, why.now) if _about_time(why.named[place]) else ():
+        for late in self._off(after, why.now) if why.mistimed else ():
             self._push(late, worse=True)
             waiting = set(late)
             after = [index for index in after if index not in waiting]
@@ -173,9 +190,9 @@ class Pieces:
         new.sort(key=times.__getitem__)
         return [old, new]
 
-    def _go_on(self, rest: list[int], reason: str) -> None:
+    def _go_on(self, rest: list[int], why: Refusal, reason: str) -> None:
         """After the first of some that are further and further off in time."""
-        if _about_time(reason):
+        if why.mistimed:
             for index in rest:
                 self.rejected[index] = f"further off in time than another event that was refused: {reason}"
         else:
@@ -195,16 +212,13 @@ class Pieces:
             self._stack.append(_Piece(kept, worse=worse))
 
 
-def _about_time(reason: str) -> bool:
-    return "timestamp is too old" in reason or "timestamp is in the future" in reason
-
-
 def _date(headers: Mapping[str, str]) -> datetime | None:
     try:
         date = parsedate_to_datetime(headers.get("date", ""))
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    # Within a year of the ends of the calendar nothing can be added to it.
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)) if 1 < date.year < 9999 else None
 
 
 @dataclass(frozen=True)

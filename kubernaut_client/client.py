@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from kubernaut_datastorage.client import Client as RawClient
+from kubernaut_datastorage.client import Client as GeneratedClient
+from kubernaut_datastorage.types import UNSET, Unset
 
 from . import config
 from ._sync.audit import Audit
@@ -24,6 +25,7 @@ from .health import AsyncHealth
 from .http import AsyncSession, Session
 from .notifications import AsyncNotifications
 from .operations import HealthStatus
+from .raw import RawClient
 from .retry import RetryPolicy, seconds
 from .workflows import AsyncWorkflows
 
@@ -37,13 +39,6 @@ def _checked(timeout: object, retry: object, on_call: object) -> None:
         raise ConfigurationError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
     if on_call is not None and not callable(on_call):
         raise ConfigurationError(f"on_call must be a callable, not {type(on_call).__name__}")
-
-
-def _headers(given: Mapping[str, str] | None, token: config.TokenSource) -> dict[str, str]:
-    headers = config.headers(given)
-    if token.present and "authorization" in headers:
-        raise ConfigurationError("headers: Authorization is set by token; give one of them")
-    return headers
 
 
 OptionsT = TypeVar("OptionsT", Options, AsyncOptions)
@@ -68,32 +63,40 @@ class _Shared(Generic[OptionsT]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url}{' closed' if self.closed else ''}>"
 
-    def _changes(
+    def with_options(
         self,
-        timeout: float | None,
-        retry: RetryPolicy | None,
-        headers: Mapping[str, str] | None,
-        on_call: OnCall | None,
-    ) -> dict[str, Any]:
+        *,
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | Unset | None = UNSET,
+        on_call: OnCall | Unset | None = UNSET,
+    ) -> Self:
+        """A view with other options on the same connections; what isn't given stays. Closing it does nothing.
+
+        Args:
+            timeout: Seconds for one attempt; None: as it is.
+            retry: Attempts, waits and deadline; None: as it is.
+            headers: More headers, each in the place of one of the same name. None: no headers but those that the
+                client itself sets.
+            on_call: Called after every attempt; None: nothing is called.
+        """
         options = self._options
         changed: dict[str, Any] = {
             "timeout": options.timeout if timeout is None else timeout,
             "retry": options.retry if retry is None else retry,
-            "on_call": options.on_call if on_call is None else on_call,
+            "on_call": options.on_call if isinstance(on_call, Unset) else on_call,
         }
         _checked(**changed)
-        changed["headers"] = {**options.headers, **_headers(headers, options.session.token)}
-        return changed
+        if headers is None:
+            changed["headers"] = {}
+        elif not isinstance(headers, Unset):
+            changed["headers"] = {**options.headers, **config.headers(headers, options.session.token)}
+        view = object.__new__(type(self))
+        view._set(replace(options, **changed), owner=False)
+        return view
 
-
-class _OtherColour:
-    """Stands where the generated client would otherwise make a connection of its own, without token and timeout."""
-
-    def __init__(self, client: str) -> None:
-        self._client = client
-
-    def request(self, **_: Any) -> Any:
-        raise ConfigurationError(f"raw: this function needs the raw client of {self._client}")
+    def _set(self, options: OptionsT, *, owner: bool) -> None:
+        raise NotImplementedError
 
 
 class DataStorageClient(_Shared[Options]):
@@ -136,31 +139,18 @@ class DataStorageClient(_Shared[Options]):
     ) -> None:
         _checked(timeout, retry, on_call)
         source = config.TokenSource(token)
-        session = Session(config.base_url(base_url), source, tls, _headers(headers, source), http_client)
-        self._set(Options(session, timeout, retry, on_call), owner=True)
-
-    def with_options(
-        self,
-        *,
-        timeout: float | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        on_call: OnCall | None = None,
-    ) -> Self:
-        """A view with other options on the same connections; what isn't given stays. Closing it does nothing."""
-        view = object.__new__(type(self))
-        view._set(replace(self._options, **self._changes(timeout, retry, headers, on_call)), owner=False)
-        return view
+        session = Session(config.base_url(base_url), source, tls, http_client)
+        self._set(Options(session, timeout, retry, on_call, config.headers(headers, source)), owner=True)
 
     @cached_property
-    def raw(self) -> RawClient:
+    def raw(self) -> GeneratedClient:
         """The generated client over the same connections: its functions raise the same errors for anything but a 2xx.
 
         `create_workflow.sync_detailed(client=client.raw, body=...)`. What an unknown outcome came to isn't settled, and
-        a 2xx is decoded by the generated code.
+        a 2xx is decoded by the generated code. Its `with_headers` and `with_timeout` work as `with_options`, leaving it
+        as a context manager closes nothing, cookies and httpx clients of your own are refused.
         """
-        raw = RawClient(self.base_url).set_httpx_client(cast("Any", Raw(self._options)))
-        return raw.set_async_httpx_client(cast("Any", _OtherColour("AsyncDataStorageClient")))
+        return RawClient(self, client=Raw(self._options))
 
     def wait_until_ready(self, timeout: float = 60.0) -> HealthStatus:
         """Ask `/health/ready` until it says so, for up to `timeout` seconds; then `RequestTimeoutError`."""
@@ -214,27 +204,13 @@ class AsyncDataStorageClient(_Shared[AsyncOptions]):
     ) -> None:
         _checked(timeout, retry, on_call)
         source = config.TokenSource(token)
-        session = AsyncSession(config.base_url(base_url), source, tls, _headers(headers, source), http_client)
-        self._set(AsyncOptions(session, timeout, retry, on_call), owner=True)
-
-    def with_options(
-        self,
-        *,
-        timeout: float | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        on_call: OnCall | None = None,
-    ) -> Self:
-        """A view with other options on the same connections; what isn't given stays. Closing it does nothing."""
-        view = object.__new__(type(self))
-        view._set(replace(self._options, **self._changes(timeout, retry, headers, on_call)), owner=False)
-        return view
+        session = AsyncSession(config.base_url(base_url), source, tls, http_client)
+        self._set(AsyncOptions(session, timeout, retry, on_call, config.headers(headers, source)), owner=True)
 
     @cached_property
-    def raw(self) -> RawClient:
+    def raw(self) -> GeneratedClient:
         """As `DataStorageClient.raw`, for the generated `asyncio` and `asyncio_detailed` functions."""
-        raw = RawClient(self.base_url).set_async_httpx_client(cast("Any", AsyncRaw(self._options)))
-        return raw.set_httpx_client(cast("Any", _OtherColour("DataStorageClient")))
+        return RawClient(self, async_client=AsyncRaw(self._options))
 
     async def wait_until_ready(self, timeout: float = 60.0) -> HealthStatus:
         """Ask `/health/ready` until it says so, for up to `timeout` seconds; then `RequestTimeoutError`."""

@@ -88,7 +88,7 @@ def base_url(given: object) -> str:
     return f"{parts.scheme}://{ascii_host}{f':{port}' if port is not None else ''}{parts.path.rstrip('/')}"
 
 
-def headers(given: Mapping[str, str] | None) -> dict[str, str]:
+def headers(given: Mapping[str, str] | None, token: TokenSource | None = None) -> dict[str, str]:
     """Headers for every request, names in lower case; those that this package or HTTP itself sets are refused."""
     if given is not None and not isinstance(given, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"headers must be a mapping of names to values, not {type(given).__name__}")
@@ -101,13 +101,9 @@ def headers(given: Mapping[str, str] | None) -> dict[str, str]:
         if not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"headers: the value of {key} must be printable ASCII on one line")
         checked[key.lower()] = value
+    if token and token.present and "authorization" in checked:
+        raise ConfigurationError("headers: Authorization is set by token; give one of them")
     return checked
-
-
-def secrets(headers: Mapping[str, str]) -> list[str]:
-    """The values of headers that are there to authenticate."""
-    words = ("auth", "cookie", "key", "token", "secret")
-    return [value for name, value in headers.items() if len(value) > 3 and any(word in name for word in words)]
 
 
 def user_agent(httpx_version: str) -> str:

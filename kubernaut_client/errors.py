@@ -80,6 +80,19 @@ class Attempt:
     elapsed: float
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Received:
+    """An answer as it came, which decides; what the exception shows of it is masked (`masking`).
+
+    `mask` masks a text out of it. Neither shown nor copied nor pickled with the exception.
+    """
+
+    problem: Problem
+    headers: Mapping[str, str]
+    body: bytes
+    mask: Callable[[str], str] = str
+
+
 class KubernautError(Exception):
     """Base of every exception that this package raises.
 
@@ -91,6 +104,8 @@ class KubernautError(Exception):
     `unstored` has the indices of those of them that are certainly not stored, as they were refused with the last
     request or never sent: they may be sent again. Of the others without a receipt nobody knows.
     """
+
+    _received: Received | None = None
 
     def __init__(
         self,
@@ -126,7 +141,8 @@ class KubernautError(Exception):
         return f"<{type(self).__name__} {self.outcome}: {self}>"
 
     def __reduce__(self) -> tuple[Callable[..., KubernautError], tuple[Any, ...]]:
-        return _restore, (type(self), self.args, self.__dict__.copy())
+        state = {name: value for name, value in self.__dict__.items() if name != "_received"}
+        return _restore, (type(self), self.args, state)
 
 
 class ConfigurationError(KubernautError, ValueError):
@@ -325,7 +341,7 @@ class RateLimitError(APIError):
     @property
     def retry_after(self) -> float | None:
         """Seconds to wait, from Retry-After; None when it is absent or unreadable."""
-        return retry_after(self.headers)
+        return retry_after(received(self).headers)
 
 
 class ServerError(APIError):
@@ -365,6 +381,15 @@ _BY_STATUS: dict[int, type[APIError]] = {
     429: RateLimitError,
     503: ServiceUnavailableError,
 }
+
+
+def received(error: KubernautError) -> Received:
+    """The answer that an exception was made of, as it came; of one without an answer, an empty one."""
+    kept = error._received  # pyright: ignore[reportPrivateUsage]
+    if kept is not None:
+        return kept
+    problem, headers, body = (getattr(error, name, None) for name in ("problem", "headers", "body"))
+    return Received(problem or Problem(0), headers or {}, body or b"")
 
 
 def class_for(problem: Problem) -> type[APIError]:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from uuid import uuid4
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from .config import secrets
-from .errors import Attempt, InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
+from .config import headers as checked_headers
+from .errors import Attempt, ConfigurationError, InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
 from .http import AsyncSession, Request, as_httpx
+from .masking import Credentials
 from .operations import CallRecord, Operation, Unread, encode, operation_for
 from .problems import reason_phrase
 from .retry import RetryPolicy, repeatable, seconds
@@ -67,6 +68,7 @@ class AsyncCall:
         self.history: list[Attempt] = []
         self.request_id: str = uuid4().hex
         self.session: AsyncSession = options.session
+        self.credentials = Credentials({**options.headers, "x-request-id": self.request_id}, self.session.proxy)
         self._options = options
         self._timeout = timeout
         self._deadline = deadline
@@ -138,26 +140,17 @@ class AsyncCall:
         started = time.monotonic()
         status: int | None = None
         try:
-            token = await self.session.authorization(self._limit())
-            limit = self._limit()
-            headers = {**self._options.headers, "x-request-id": self.request_id}
-            if token:
-                headers["authorization"] = f"Bearer {token}"
-            answer = await self.session.request(request, headers, limit, alone)
+            self.credentials.bearer(await self.session.authorization(self._limit()))
+            answer = await self.session.request(request, self.credentials, self._limit(), alone)
             status = answer.status
-            try:
-                value, unread = operation.read(answer), False
-            except KubernautError:
-                value, unread = None, True
-            if unread:
-                # Services and proxies quote what they were sent; an error is kept, so nothing secret may be in it.
-                hidden = secrets({**self.session.headers, **self._options.headers})
-                value = operation.read(answer.without([*hidden, token] if token else hidden))
+            value = operation.read(answer)
         except KubernautError as error:
             self._record(operation, status, error.outcome, time.monotonic() - started, error)
+            # The frames below hold the answer as it came.
+            error.__traceback__ = None
             raise
         self._record(operation, status, Outcome.APPLIED, time.monotonic() - started, None)
-        return cast("T", value)
+        return value
 
     def _limit(self) -> float:
         """Seconds for the next attempt."""
@@ -167,11 +160,16 @@ class AsyncCall:
         return min(self._timeout, left)
 
     def sign(self, error: KubernautError, operation: Operation[Any]) -> KubernautError:
-        """Put on an error what is known of the call by now."""
+        """Mask an error of this call, and put on it what is known of the call by now."""
+        self.credentials.hide(error)
         error.operation = operation.name
         error.request_id = self.request_id
         error.history = tuple(self.history)
         return error
+
+    def mask(self, text: str) -> str:
+        """A text out of an answer for a message, without the credentials of this call."""
+        return self.credentials.mask(text)
 
     def unknown_before(self, operation: Operation[Any]) -> bool:
         """Whether an attempt at this operation before the last one may have been carried out."""
@@ -236,16 +234,64 @@ class AsyncCall:
 
 
 class AsyncRaw:
-    """What the generated client takes for its httpx client: it sends by `execute` and raises for anything but a 2xx."""
+    """What the generated client takes for its httpx client: it sends by `execute` and raises for anything but a 2xx.
+
+    Of httpx's methods it has those that send a request of the contract; of others it says that it hasn't.
+    """
+
+    __slots__ = ("_options",)
 
     def __init__(self, options: AsyncOptions) -> None:
         self._options = options
 
-    async def request(self, method: str, url: str, **arguments: Any) -> httpx.Response:
-        """One request as the generated modules make it; `InvalidRequestError` for one that isn't in the contract."""
-        request = encode({"method": method, "url": url, **arguments})
-        answer = await execute(Unread.of(operation_for(request)), request, self._options)
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Any = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        **others: Any,
+    ) -> httpx.Response:
+        """One request as the generated modules make it.
+
+        Raises:
+            InvalidRequestError: The request isn't in the contract, or has what can't be sent.
+        """
+        for name in others:
+            if others[name] is not None:
+                raise InvalidRequestError(
+                    f"{name}: can't be sent by client.raw, give params, json or headers", field=name
+                )
+        try:
+            request = encode({"method": method, "url": url, "params": params, "json": json, "headers": headers})
+        except (TypeError, ValueError, RecursionError):
+            raise InvalidRequestError("json: holds what JSON can't", field="json") from None
+        request = replace(request, headers=checked_headers(request.headers, self._options.session.token))
+        operation = Unread.of(operation_for(request))
+        answer = await self._options.call(timeout).execute(operation, request)
         return as_httpx(answer, request, self._options.session.base_url)
+
+    async def aclose(self) -> None:
+        """Do nothing: the connections are those of the client."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("get", "post", "put", "patch", "delete", "head", "options"):
+            return partial(self.request, name.upper())
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise ConfigurationError(
+            f"client.raw has no {name} of an httpx client: what it sends goes through the client's own session; see "
+            "with_options, raw.with_headers and raw.with_timeout"
+        )
 
 
 def _failure(state: RetryCallState) -> KubernautError | None:

@@ -16,8 +16,9 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import traceback
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -35,6 +36,7 @@ from .errors import (
     TransportError,
     explain,
 )
+from .masking import Credentials
 from .network import EXCHANGE, AsyncBackend, Backend, Exchange
 from .pool import MAX_IDLE_SECONDS, AsyncPool, Pool
 from .problems import one_line
@@ -66,36 +68,25 @@ class Answer:
     cause: Exception | None = field(default=None, repr=False, compare=False)
     """What cut the body short."""
 
-    def without(self, secrets: Iterable[str]) -> Answer:
-        """The same answer with secrets blotted out, for services and proxies that quote what they were sent."""
-        headers, body = dict(self.headers), self.body
-        for secret in secrets:
-            headers = {name: value.replace(secret, "***") for name, value in headers.items()}
-            body = body.replace(secret.encode(), b"***")
-        return replace(self, headers=headers, body=body)
-
 
 class _Base:
     """What both colours share: configuration, how a request is put together, and what a failure means."""
 
-    def __init__(
-        self, base_url: str, token: config.TokenSource, tls: ssl.SSLContext | None, headers: Mapping[str, str]
-    ) -> None:
+    def __init__(self, base_url: str, token: config.TokenSource, tls: ssl.SSLContext | None) -> None:
         self.base_url = base_url
         self.token = token
         self.headers: dict[str, str] = {
             "accept": "application/json",
             "accept-encoding": "gzip, deflate",
             "user-agent": config.user_agent(httpx.__version__),
-            **headers,
         }
         self.drops_unknown_ids_until: float = 0.0
         """Until when (monotonic clock) the service is known to answer for an unknown id by closing the connection."""
         self.closed: bool = False
         self._pid = os.getpid()
-        self._proxy = config.proxy_for(base_url)
+        self.proxy: str | None = config.proxy_for(base_url)
         # Loading the certificate authorities takes 20 ms, so a client that only speaks plain HTTP goes without.
-        self._tls = config.TLS(tls) if base_url.startswith("https:") or self._proxy or tls else None
+        self._tls = config.TLS(tls) if base_url.startswith("https:") or self.proxy or tls else None
 
     def _transport_options(self) -> dict[str, Any]:
         options: dict[str, Any] = {
@@ -103,12 +94,12 @@ class _Base:
             "trust_env": False,
             "limits": _ONE,
         }
-        if self._proxy:
-            options["proxy"] = httpx.Proxy(self._proxy)
+        if self.proxy:
+            options["proxy"] = httpx.Proxy(self.proxy)
         return options
 
-    def _arguments(self, request: Request, headers: Mapping[str, str], limit: float) -> dict[str, Any]:
-        merged = {**self.headers, **(request.headers or {}), **headers}
+    def _arguments(self, request: Request, credentials: Credentials, limit: float) -> dict[str, Any]:
+        merged = {**self.headers, **(request.headers or {}), **credentials.headers()}
         if request.content is not None:
             merged["content-type"] = "application/json"
         return {
@@ -133,7 +124,7 @@ class _Base:
 
     def _unusable(self, error: Exception) -> ConfigurationError:
         """For a transport that can't be made; the proxy's URL, which may hold credentials, isn't shown."""
-        what = "the proxy in the environment" if self._proxy else "the HTTP transport"
+        what = "the proxy in the environment" if self.proxy else "the HTTP transport"
         return ConfigurationError(f"{what} can't be used: {type(error).__name__}")
 
 
@@ -151,10 +142,9 @@ class Session(_Base):
         base_url: str,
         token: config.TokenSource,
         tls: ssl.SSLContext | None,
-        headers: Mapping[str, str],
         http_client: httpx.Client | None = None,
     ) -> None:
-        super().__init__(base_url, token, tls, headers)
+        super().__init__(base_url, token, tls)
         if http_client is not None and not isinstance(http_client, httpx.Client):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"http_client must be an httpx.Client, not {type(http_client).__name__}")
         self._given = http_client
@@ -169,7 +159,7 @@ class Session(_Base):
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def request(self, request: Request, headers: Mapping[str, str], limit: float, alone: bool = False) -> Answer:
+    def request(self, request: Request, credentials: Credentials, limit: float, alone: bool = False) -> Answer:
         """Send one request and read its answer within `limit` seconds; `alone`: over a connection of its own.
 
         Raises a `TransportError` for anything that ends without a status line.
@@ -183,8 +173,8 @@ class Session(_Base):
         whole = False
         try:
             client = pool.take(limit, new=alone) if pool else cast("httpx.Client", self._given)
-            arguments = self._arguments(request, headers, limit)
-            built = httpx.Request(**arguments) if own else client.build_request(**arguments)
+            built = (httpx.Request if own else client.build_request)(**self._arguments(request, credentials, limit))
+            credentials.sent(built.headers)
             response = client.send(built, stream=True, follow_redirects=False)
             chunks: list[bytes] | None = None
             cause: Exception | None = None
@@ -201,7 +191,7 @@ class Session(_Base):
             finally:
                 response.close()
             body, cause = _decoded(response, chunks, cause)
-            kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
+            kept = None if cause is None else _kept(cause, built, credentials)
             whole = cause is None and not alone
             return Answer(response.status_code, dict(response.headers.items()), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
@@ -210,7 +200,7 @@ class Session(_Base):
         except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not exchange.sent)
             failure = _transport_error(error, exchange, unsent, own, self.base_url, limit)
-            raise failure from _kept(error, built, {**self.headers, **headers})
+            raise failure from _kept(error, built, credentials)
         finally:
             EXCHANGE.reset(mark)
             if pool and client:
@@ -283,10 +273,9 @@ class AsyncSession(_Base):
         base_url: str,
         token: config.TokenSource,
         tls: ssl.SSLContext | None,
-        headers: Mapping[str, str],
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        super().__init__(base_url, token, tls, headers)
+        super().__init__(base_url, token, tls)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
         self._given = http_client
@@ -304,7 +293,7 @@ class AsyncSession(_Base):
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def request(self, request: Request, headers: Mapping[str, str], limit: float, alone: bool = False) -> Answer:
+    async def request(self, request: Request, credentials: Credentials, limit: float, alone: bool = False) -> Answer:
         """As `Session.request`. Cancelling it closes the connection in use."""
         pool = self._pool()
         own = pool is not None
@@ -315,8 +304,8 @@ class AsyncSession(_Base):
         whole = False
         try:
             client = await pool.take(limit, new=alone) if pool else cast("httpx.AsyncClient", self._given)
-            arguments = self._arguments(request, headers, limit)
-            built = httpx.Request(**arguments) if own else client.build_request(**arguments)
+            built = (httpx.Request if own else client.build_request)(**self._arguments(request, credentials, limit))
+            credentials.sent(built.headers)
             response = await client.send(built, stream=True, follow_redirects=False)
             chunks: list[bytes] | None = None
             cause: Exception | None = None
@@ -333,7 +322,7 @@ class AsyncSession(_Base):
             finally:
                 await response.aclose()
             body, cause = _decoded(response, chunks, cause)
-            kept = None if cause is None else _kept(cause, built, {**self.headers, **headers})
+            kept = None if cause is None else _kept(cause, built, credentials)
             whole = cause is None and not alone
             return Answer(response.status_code, dict(response.headers.items()), body, cause is None, kept)
         except httpx.HTTPStatusError as error:
@@ -342,7 +331,7 @@ class AsyncSession(_Base):
         except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not exchange.sent)
             failure = _transport_error(error, exchange, unsent, own, self.base_url, limit)
-            raise failure from _kept(error, built, {**self.headers, **headers})
+            raise failure from _kept(error, built, credentials)
         finally:
             EXCHANGE.reset(mark)
             if pool and client:
@@ -380,6 +369,9 @@ class AsyncSession(_Base):
         return httpx.AsyncClient(transport=transport, **_own_client_options())
 
 
+_LIBRARIES = ("httpx", "httpcore", "h11")
+# Modules whose frames have headers in variables.
+_HOLD_HEADERS = ("httpcore", "h11", "httpx._models")
 # Not InvalidURL, which httpx also raises for a Location that it can't join, after the request was sent.
 _NEVER_SENT = (
     httpx.ConnectError,
@@ -438,20 +430,24 @@ def _transport_error(
     return ConnectionDroppedError(f"no answer from {base_url}: {_cause(error)}", outcome=outcome, silent=silent)
 
 
-def _kept(error: Exception, request: httpx.Request | None, headers: Mapping[str, str]) -> Exception | None:
-    """The exception to chain, without the request's headers; None if it quotes what we authenticated with.
+def _kept(error: Exception, request: httpx.Request | None, credentials: Credentials) -> Exception | None:
+    """The exception to chain, without the request's headers; None if it quotes a credential.
 
-    httpx puts the request on its exceptions, and quotes in them what isn't HTTP. Of the exceptions below it the first
-    is kept, and no traceback that shows only the insides of httpx and httpcore.
+    httpx puts the request on its exceptions, and quotes in them what isn't HTTP; frames below it hold the headers. Of
+    the exceptions below it the first is kept, and no traceback that shows only the insides of httpx and httpcore.
     """
-    secrets = [value.removeprefix("Bearer ") for value in config.secrets(headers)]
     links = _links(error)
     for link in links:
-        if any(secret in repr(link) for secret in secrets):
+        text = repr(link)
+        if credentials.mask(text) != text:
             return None
         if isinstance(link, httpx.RequestError) and request is not None:
             link.request = httpx.Request(request.method, request.url)
-        if isinstance(link, OSError) or type(link).__module__.partition(".")[0] in ("httpx", "httpcore", "h11"):
+        inside = any(
+            str(frame.f_globals.get("__name__")).startswith(_HOLD_HEADERS)
+            for frame, _ in traceback.walk_tb(link.__traceback__)
+        )
+        if inside or isinstance(link, OSError) or type(link).__module__.partition(".")[0] in _LIBRARIES:
             link.__traceback__ = None
     if len(links) > 1:
         error.__cause__ = links[-1]

@@ -17,7 +17,16 @@ from kubernaut_datastorage.models import StoredWorkflow
 from kubernaut_datastorage.types import UNSET, Unset
 
 from . import limits, settle
-from .errors import APIError, ConflictError, KubernautError, NotFoundError, Outcome, ResponseDecodeError, error_for
+from .errors import (
+    APIError,
+    ConflictError,
+    KubernautError,
+    NotFoundError,
+    Outcome,
+    ResponseDecodeError,
+    error_for,
+    received,
+)
 from .execute import AsyncCall
 from .http import Request
 from .operations import (
@@ -235,8 +244,8 @@ async def patch(
             return row
         if isinstance(failure, NotFoundError):
             # The row is there, so this must not be taken for its absence.
-            problem = failure.problem
-            failure = error_for(problem, write=True, headers=failure.headers, body=failure.body, kind=APIError)
+            answer = received(failure)
+            failure = error_for(answer.problem, write=True, headers=answer.headers, body=answer.body, kind=APIError)
             failure.evidence = ("the row is there",)
         raise call.sign(failure, operation)
 

@@ -20,6 +20,7 @@ from .errors import (
     RequestTimeoutError,
     ResponseDecodeError,
     TransportError,
+    received,
     retry_after,
 )
 from .problems import shown
@@ -63,7 +64,7 @@ class RetryPolicy:
         """
         backoff = min(self.wait_max, self.wait_initial * 2.0 ** min(failures - 1, 60))
         waited: float = backoff + self.jitter * (random.random() if draw is None else draw)
-        asked = retry_after(error.headers) if isinstance(error, APIError) else None
+        asked = retry_after(received(error).headers) if error is not None else None
         return max(waited, asked or 0.0)
 
 
@@ -82,7 +83,10 @@ def seconds(
         if above and value <= limit:
             return float(value)
     least = "from 0" if zero else "above 0"
-    raise kind(f"{name} must be a number of seconds {least} up to {limit:g}, not {shown(value)}")
+    reason = f"must be a number of seconds {least} up to {limit:g}, not {shown(value)}"
+    if kind is InvalidRequestError:
+        raise InvalidRequestError(f"{name}: {reason}", field=name)
+    raise kind(f"{name} {reason}")
 
 
 POLL = RetryPolicy(wait_initial=0.05, wait_max=1.0, jitter=0.05)

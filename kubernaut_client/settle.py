@@ -29,6 +29,7 @@ from .errors import (
     ServiceUnavailableError,
     TransportError,
     ValidationError,
+    received,
 )
 from .plan import same_json
 from .problems import Problem
@@ -93,7 +94,7 @@ def create_seen(error: KubernautError, *, unknown_before: bool = False) -> Creat
     if lost(error):
         return CreateSeen.LOST
     if isinstance(error, InternalServerError) and error.status == 500:
-        if error.problem.slug == "internal-error":
+        if received(error).problem.slug == "internal-error":
             return CreateSeen.FAULT
         if not error.problem.is_document:
             # Somebody on the way, who knows nothing of what was stored.
@@ -178,7 +179,7 @@ def parent_in_doubt(error: KubernautError, payload: Mapping[str, Any]) -> bool:
     """Whether a refused event was refused for its parent, which is what any failed look-up of it is answered with."""
     if not isinstance(error, ValidationError) or "parent_event_id" not in payload:
         return False
-    return "parent event does not exist" in (error.problem.detail or "").lower()
+    return "parent event does not exist" in (received(error).problem.detail or "").lower()
 
 
 def is_outage(error: KubernautError) -> bool:
@@ -188,7 +189,7 @@ def is_outage(error: KubernautError) -> bool:
     a page of a proxy. A question that was never put, as time was up, says nothing either.
     """
     if isinstance(error, APIError):
-        return error.status == 503 and (error.problem.is_document or bool(_HEALTH.match(error.body)))
+        return error.status == 503 and (error.problem.is_document or bool(_HEALTH.match(received(error).body)))
     if isinstance(error, RequestTimeoutError):
         return error.outcome is Outcome.UNKNOWN
     return isinstance(error, TransportError)
@@ -218,7 +219,8 @@ def answer_lost(error: KubernautError) -> bool:
 
     Its own 503 says that neither the database nor Redis took the record, so what is stored afterwards is hardly this.
     """
-    own_503 = isinstance(error, APIError) and error.problem.is_document and error.problem.slug == "service-unavailable"
+    problem = received(error).problem
+    own_503 = problem.is_document and problem.slug == "service-unavailable"
     return error.outcome is Outcome.UNKNOWN and not own_503
 
 

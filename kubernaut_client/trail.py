@@ -45,7 +45,7 @@ async def newest(filters: Mapping[str, Any], most: int, call: AsyncCall) -> tupl
     bad: list[str] = []
     async for _, rows, _ in pages({**filters, "page_size": min(most, PAGE_LIMIT)}, lambda: call):
         found += [row.event for row in rows if row.event is not None]
-        bad += [row.fault for row in rows if row.event is None]
+        bad += [call.mask(row.fault) for row in rows if row.event is None]
         if len(found) >= most:
             break
     return found[:most], bad

@@ -18,7 +18,7 @@ from kubernaut_datastorage.models import DetectedLabels, RemediationWorkflow, St
 
 from . import bootstrap, limits, procedures
 from .bootstrap import Progress
-from .errors import APIError, ConflictError, InvalidRequestError, KubernautError, error_for
+from .errors import APIError, ConflictError, InvalidRequestError, KubernautError, error_for, received
 from .execute import AsyncCall, AsyncOptions
 from .operations import CREATE_WORKFLOW, DISABLE_WORKFLOW, LIST_WORKFLOWS, SEARCH_WORKFLOWS, UPDATE_WORKFLOW, Body
 from .plan import Difference, Plan, PlanRow, Wanted, check, compare, decide, version_key
@@ -238,7 +238,7 @@ class AsyncWorkflows:
             order = version_key(other.version)
             if key is not None and order is not None and key <= order:
                 raise InvalidRequestError(
-                    f"version: must be higher than {one_line(repr(other.version), 60)}, which is stored",
+                    f"version: must be higher than {one_line(repr(call.mask(other.version)), 60)}, which is stored",
                     field="version",
                 )
         latest = next((other.version for other in rows if other.is_latest_version), row.version)
@@ -280,7 +280,8 @@ class AsyncWorkflows:
                 stored = next((row for row in rows if row.version == version), None)
                 if stored is not None:
                     return _found(stored, compare(payload, stored), row.warnings)
-                failure = error_for(error.problem, write=True, headers=error.headers, body=error.body, kind=APIError)
+                answer = received(error)
+                failure = error_for(answer.problem, write=True, headers=answer.headers, body=answer.body, kind=APIError)
             except KubernautError as unread:
                 failure = unread
             failure.outcome = error.outcome
@@ -356,7 +357,7 @@ class AsyncWorkflows:
     async def _walk(self, filters: dict[str, Any], new_call: Callable[[], AsyncCall]) -> AsyncIterator[StoredWorkflow]:
         bad: builtins.list[str] = []
         async for call, page, remaining in procedures.pages(filters, new_call):
-            bad += page.bad
+            bad += map(call.mask, page.bad)
             for row in page.workflows:
                 yield row
             if not remaining:

@@ -207,7 +207,7 @@ class Audit:
         except KubernautError as error:
             return f"what else there is can't be said: {type(error).__name__}"
         types = Counter(event.event_type for event in found)
-        words = ", ".join(f"{one_line(name, 100)} ({number})" for name, number in sorted(types.items())[:20])
+        words = ", ".join(f"{one_line(call.mask(name), 100)} ({number})" for name, number in sorted(types.items())[:20])
         return f"there is {words}" if types else "there is no event of another type"
 
     def _walk(self, filters: dict[str, Any], new_call: Callable[[], Call]) -> Iterator[AuditEvent]:
@@ -215,7 +215,7 @@ class Audit:
         for call, rows, last in trail.pages(filters, new_call):
             for row in rows:
                 if row.event is None:
-                    bad.append(row.fault)
+                    bad.append(call.mask(row.fault))
                 else:
                     yield row.event
             if last:

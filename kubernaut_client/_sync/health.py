@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import (
@@ -20,6 +20,7 @@ from ..errors import (
     Outcome,
     RequestTimeoutError,
     ResponseDecodeError,
+    received,
 )
 from .execute import Call, Options
 from ..operations import HEALTH_CHECK, LIVENESS_CHECK, READINESS_CHECK, HealthStatus, Operation
@@ -27,6 +28,7 @@ from ..problems import json_object, one_line
 from ..retry import POLL, seconds
 
 _LEAST = 0.05  # seconds
+_WORDS = frozenset({"healthy", "unhealthy", "ready", "not_ready", "alive", "database_unreachable", "shutting_down"})
 
 
 class Health:
@@ -77,11 +79,12 @@ class Health:
     def _probe(self, operation: Operation[dict[str, Any]], word: str, call: Call) -> HealthStatus:
         try:
             members = call.attempt(operation, operation.request())
-            return _status(members, word)
+            return _status(members, word, call.mask)
         except APIError as error:
             if error.status != 503:
                 return HealthStatus(False, None, "unexpected answer; is base_url right?", one_line(str(error)))
-            return _status(json_object(error.body) or _unescaped(error.body), word)
+            body = received(error).body
+            return _status(json_object(body) or _unescaped(body), word, call.mask)
         except ResponseDecodeError as error:
             return HealthStatus(False, None, "unexpected answer; is base_url right?", one_line(str(error)))
         except ConfigurationError:
@@ -90,8 +93,8 @@ class Health:
             return HealthStatus(False, None, "no answer", one_line(str(error)))
 
 
-def _status(members: Mapping[str, Any], word: str) -> HealthStatus:
-    said, reason, error = (_text(members, name) for name in ("status", "reason", "error"))
+def _status(members: Mapping[str, Any], word: str, mask: Callable[[str], str]) -> HealthStatus:
+    said, reason, error = (_text(members.get(name), mask) for name in ("status", "reason", "error"))
     if said is None:
         return HealthStatus(False, None, "unexpected answer; is base_url right?", error)
     if reason is None and members.get("database") == "unreachable":
@@ -99,9 +102,10 @@ def _status(members: Mapping[str, Any], word: str) -> HealthStatus:
     return HealthStatus(said == word, said, reason, error)
 
 
-def _text(members: Mapping[str, Any], name: str) -> str | None:
-    value = members.get(name)
-    return one_line(value) if isinstance(value, str) else None
+def _text(value: object, mask: Callable[[str], str]) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return value if value in _WORDS else one_line(mask(value))
 
 
 def _unescaped(body: bytes) -> dict[str, str]:

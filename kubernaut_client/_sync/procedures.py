@@ -18,7 +18,16 @@ from kubernaut_datastorage.models import StoredWorkflow
 from kubernaut_datastorage.types import UNSET, Unset
 
 from .. import limits, settle
-from ..errors import APIError, ConflictError, KubernautError, NotFoundError, Outcome, ResponseDecodeError, error_for
+from ..errors import (
+    APIError,
+    ConflictError,
+    KubernautError,
+    NotFoundError,
+    Outcome,
+    ResponseDecodeError,
+    error_for,
+    received,
+)
 from .execute import Call
 from ..http import Request
 from ..operations import (
@@ -236,8 +245,8 @@ def patch(
             return row
         if isinstance(failure, NotFoundError):
             # The row is there, so this must not be taken for its absence.
-            problem = failure.problem
-            failure = error_for(problem, write=True, headers=failure.headers, body=failure.body, kind=APIError)
+            answer = received(failure)
+            failure = error_for(answer.problem, write=True, headers=answer.headers, body=answer.body, kind=APIError)
             failure.evidence = ("the row is there",)
         raise call.sign(failure, operation)
 

@@ -46,7 +46,7 @@ def newest(filters: Mapping[str, Any], most: int, call: Call) -> tuple[list[Audi
     bad: list[str] = []
     for _, rows, _ in pages({**filters, "page_size": min(most, PAGE_LIMIT)}, lambda: call):
         found += [row.event for row in rows if row.event is not None]
-        bad += [row.fault for row in rows if row.event is None]
+        bad += [call.mask(row.fault) for row in rows if row.event is None]
         if len(found) >= most:
             break
     return found[:most], bad

@@ -18,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from kubernaut_client import limits
-from kubernaut_client.batches import Blame, Refusal
+from kubernaut_client.batches import Blame, Mistimed, Refusal
 from kubernaut_client.errors import APIError, KubernautError
 
 from .attempt import Attempts, Result
@@ -30,7 +30,7 @@ from .service import Service
 from .spool import Spool
 from .spoolfile import SpoolFile, TakenError, explained, is_corrupt
 from .tuning import Tuning
-from .verdict import Judged, Verdict, in_future, told, too_old
+from .verdict import Judged, Verdict, told
 
 logger: logging.Logger = logging.getLogger("kubernaut_client.spool")
 
@@ -492,11 +492,11 @@ class Sender:
             return
         named = why.named or {0: why.reason}
         first, reason = next(iter(named.items()))
-        if why.blame is Blame.FIRST and in_future(reason):
+        if why.blame is Blame.FIRST and why.mistimed is Mistimed.IN_FUTURE:
             self._too_early(batch, rows, rows[first], why)
             return
         apart = {rows[place].id: ("refused", text) for place, text in named.items()}
-        if why.blame is Blame.FIRST and too_old(reason):
+        if why.blame is Blame.FIRST and why.mistimed is Mistimed.TOO_OLD:
             batch.newest_first = True
             oldest = _moment(rows[first])
             apart |= {row.id: ("expired", reason) for row in rows if _moment(row) <= oldest}

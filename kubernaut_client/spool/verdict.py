@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kubernaut_client.batches import Refusal, refusal
-from kubernaut_client.errors import APIError, KubernautError, Outcome, ResponseDecodeError
+from kubernaut_client.errors import APIError, KubernautError, Outcome, ResponseDecodeError, received
 from kubernaut_client.problems import json_object, one_line
 
 _OWN_WORDS = frozenset({"database-error", "internal-error", "service-unavailable"})
@@ -60,14 +60,14 @@ def judge(answer: int | KubernautError, count: int) -> Judged:
         return Judged(Verdict.LOST, f"201 with {answer} ids for {count} events")
     reason = told(answer)
     if isinstance(answer, ResponseDecodeError):
-        document = json_object(answer.body) if answer.status == 202 else None
+        document = json_object(received(answer).body) if answer.status == 202 else None
         accepted = document is not None and document.get("status") == "accepted"
         return Judged(Verdict.QUEUED if accepted else Verdict.LOST, reason, error=answer)
     if isinstance(answer, APIError) and answer.problem.is_document:
         why = refusal(answer, count)
         if why is not None:
             return Judged(Verdict.REFUSED, reason, why, answer)
-        if answer.status >= 500 and answer.problem.slug in _OWN_WORDS:
+        if answer.status >= 500 and received(answer).problem.slug in _OWN_WORDS:
             return Judged(Verdict.FAILED, reason, error=answer)
     elif isinstance(answer, APIError) and answer.status == 413:
         return Judged(Verdict.REFUSED, reason, refusal(answer, count), answer)
@@ -80,7 +80,8 @@ def judge(answer: int | KubernautError, count: int) -> Judged:
 
 
 def _is_page(answer: APIError) -> bool:
-    return "html" in answer.headers.get("content-type", "").lower() or answer.body.lstrip()[:1] == b"<"
+    came = received(answer)
+    return "html" in came.headers.get("content-type", "").lower() or came.body.lstrip()[:1] == b"<"
 
 
 def arrived(copies: Sequence[int], baseline: int | None) -> bool:
@@ -95,13 +96,3 @@ def arrived(copies: Sequence[int], baseline: int | None) -> bool:
 def forbidden(error: KubernautError) -> bool:
     """Whether reading isn't allowed, by the word of whoever checks that; a proxy's page says nothing."""
     return isinstance(error, APIError) and error.status == 403 and not _is_page(error)
-
-
-def too_old(reason: str) -> bool:
-    """Whether an event was refused for its age; then so is every older one."""
-    return "timestamp is too old" in reason
-
-
-def in_future(reason: str) -> bool:
-    """Whether an event was refused as its time is ahead of the service's clock; then it will be taken in time."""
-    return "timestamp is in the future" in reason

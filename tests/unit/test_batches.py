@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubernaut_client import APIError, ConnectionDroppedError, KubernautError, Outcome
-from kubernaut_client.batches import Blame, Pieces, Refusal, refusal
+from kubernaut_client.batches import Blame, Mistimed, Pieces, Refusal, refusal
 from kubernaut_client.errors import error_for
 from kubernaut_client.problems import parse
 
@@ -226,7 +226,8 @@ def by_the_clock(sent: list[int], found: list[int], times: list[datetime], now: 
     """As the service words it: the first one whose time is bad."""
     age = NOW - times[found[0]]
     text = "timestamp is too old (must be within 7 days)" if age > timedelta() else "timestamp is in the future (x)"
-    return Refusal(Blame.FIRST, {sent.index(found[0]): f"invalid timestamp: {text}"}, now=now)
+    mistimed = Mistimed.TOO_OLD if age > timedelta() else Mistimed.IN_FUTURE
+    return Refusal(Blame.FIRST, {sent.index(found[0]): f"invalid timestamp: {text}"}, now=now, mistimed=mistimed)
 
 
 def out_of_time(moment: datetime, oldest: timedelta, newest: timedelta) -> bool:
@@ -319,11 +320,11 @@ def test_whatever_is_said_it_comes_to_an_end(days: list[int], data: st.DataObjec
         assert requests <= 4 * count + 4
         blame = data.draw(st.sampled_from([None, *Blame]))
         place = data.draw(st.integers(0, len(sent) - 1))
-        reason = data.draw(st.sampled_from(["timestamp is too old", "timestamp is in the future", "x"]))
+        mistimed = data.draw(st.sampled_from([None, *Mistimed]))
         if blame is None or (blame is Blame.SIZE and len(sent) == 1):
             stored += sent
             pieces.accepted()
         else:
-            named = {place: reason} if blame in (Blame.ALL, Blame.FIRST) else {}
-            assert pieces.refused(Refusal(blame, named, reason, data.draw(st.sampled_from([None, NOW]))))
+            named = {place: "x"} if blame in (Blame.ALL, Blame.FIRST) else {}
+            assert pieces.refused(Refusal(blame, named, "x", data.draw(st.sampled_from([None, NOW])), mistimed))
     assert sorted([*stored, *pieces.rejected]) == list(range(count))

@@ -46,6 +46,7 @@ def construct() -> None:
     with DataStorageClient("http://localhost:8080", token=lambda: "t", timeout=2, on_call=note) as client:
         assert_type(client, DataStorageClient)
         assert_type(client.with_options(timeout=1.5, retry=RetryPolicy(attempts=1)), DataStorageClient)
+        assert_type(client.with_options(headers=None, on_call=None), DataStorageClient)
         assert_type(client.closed, bool)
         assert_type(client.base_url, str)
         assert_type(client.wait_until_ready(timeout=5), HealthStatus)

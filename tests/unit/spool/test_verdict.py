@@ -14,10 +14,10 @@ from kubernaut_client import (
     RequestTimeoutError,
     ResponseDecodeError,
 )
-from kubernaut_client.batches import Blame
+from kubernaut_client.batches import Blame, Mistimed
 from kubernaut_client.errors import error_for
 from kubernaut_client.problems import parse
-from kubernaut_client.spool.verdict import Verdict, arrived, in_future, judge, too_old
+from kubernaut_client.spool.verdict import Verdict, arrived, judge
 
 COUNT = 3
 REASONS = [
@@ -121,5 +121,5 @@ def test_a_batch_is_there_if_each_of_its_witnesses_is(copies: list[int], baselin
 
 
 def test_what_is_said_of_times() -> None:
-    assert [too_old(each) for each in REASONS] == [True, False]
-    assert [in_future(each) for each in REASONS] == [False, True]
+    refusals = [judge(answered(400, "validation-error", each), COUNT).refusal for each in REASONS]
+    assert [each and each.mistimed for each in refusals] == [Mistimed.TOO_OLD, Mistimed.IN_FUTURE]
