@@ -3,8 +3,10 @@
 Needs nothing running: the emulator is started here. Run it by scripts/demo.
 """
 
+import contextlib
 import os
 import sys
+import textwrap
 import time
 from typing import Literal
 
@@ -26,14 +28,15 @@ def main() -> None:
     started = time.monotonic()
     for build, what in BUILDS.items():
         with Emulator(build=build) as emulator, DataStorageClient(emulator.url) as client:
-            heading(f"Data Storage, build of {build}: {what}")
+            heading(f"Build of {build}: {what}")
             twice(client, emulator)
             duplicate(client)
             drifted(client, emulator)
             demoting(client, emulator)
             dropped(client, emulator)
             fault(client, emulator)
-    print(f"\nDone in {time.monotonic() - started:.1f} s; both emulators, their servers and directories are gone.")
+    took = time.monotonic() - started
+    print(f"\nDone in {took:.1f} s; both emulators, their servers and directories are gone.", flush=True)
 
 
 def twice(client: DataStorageClient, emulator: Emulator) -> None:
@@ -128,11 +131,13 @@ def heading(text: str) -> None:
 
 
 def step(name: str, result: str, note: str = "") -> None:
-    print(f"\n  {name:<34}{bold(f'{result:<24}')}{note}".rstrip())
+    print(f"\n  {name:<34}{bold(result)}")
+    if note:
+        line(note)
 
 
 def line(text: str) -> None:
-    print(f"      {text}")
+    print(textwrap.fill(text, 80, initial_indent=" " * 6, subsequent_indent=" " * 8, break_long_words=False))
 
 
 def bold(text: str) -> str:
@@ -140,4 +145,9 @@ def bold(text: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BrokenPipeError:
+        # The reader is gone, as with `| head`. What is still buffered goes nowhere.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
