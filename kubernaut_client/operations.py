@@ -546,8 +546,10 @@ OPERATIONS: tuple[Operation[Any], ...] = (
 )
 """Every operation of the contract."""
 
+# A value in a path stays one segment of it: neither a query, nor one of those that a URL is resolved by.
+_SEGMENT = r"(?!(?:\\.|%2[eE]){1,2}(?:/|$))[^/?#]+"
 _ROUTES = [
-    (operation, re.compile(re.sub(r"\{\w+\}", "[^/]+", operation.path)))
+    (operation, re.compile(re.sub(r"\{\w+\}", _SEGMENT, operation.path)))
     for operation in sorted(OPERATIONS, key=lambda row: "{" in row.path)
 ]
 

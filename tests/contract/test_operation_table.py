@@ -167,6 +167,14 @@ def test_the_path_of_a_name_is_escaped_as_the_service_compares_it() -> None:
         ("get", "/health"),
         ("GET", "http://elsewhere.example/health"),
         ("GET", "/health\n"),
+        ("GET", "/api/v1/workflows/.."),
+        ("GET", "/api/v1/workflows/."),
+        ("GET", "/api/v1/workflows/%2e%2E"),
+        ("PATCH", "/api/v1/workflows/../disable"),
+        ("GET", "/api/v1/workflows/by-name/../versions"),
+        ("GET", "/api/v1/workflows/by-name/.%2e/versions"),
+        ("GET", f"/api/v1/workflows/{ID}?x=1"),
+        ("GET", f"/api/v1/workflows/{ID}#x"),
     ],
 )
 def test_what_is_not_in_the_contract_has_no_row(method: str, path: str) -> None:
@@ -178,6 +186,10 @@ def test_what_is_not_in_the_contract_has_no_row(method: str, path: str) -> None:
 def test_the_fixed_path_wins_over_the_template() -> None:
     assert operation_for(Request("POST", "/api/v1/workflows/search")).name == "searchWorkflows"
     assert operation_for(Request("GET", f"/api/v1/workflows/{ID}")).name == "getWorkflowByID"
+    for name in ("...", "a..", "..a", "%2Fa", "%3F"):
+        assert (
+            operation_for(Request("GET", f"/api/v1/workflows/by-name/{name}/versions")).name == "listWorkflowVersions"
+        )
 
 
 @pytest.mark.parametrize("name", TABLE)
