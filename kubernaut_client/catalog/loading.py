@@ -346,7 +346,7 @@ class _Loader:
         name = cast("Mapping[str, object]", value)["content_file"]
         reason = _bad_name(given, name)
         if not reason:
-            content = self._content(os.path.join(os.path.dirname(given.file), cast("str", name)))
+            content = self._content(os.path.join(os.path.dirname(given.file), _file_name(cast("str", name))))
             if isinstance(content, ContentFile):
                 return content
             if content.line is not None:
@@ -397,10 +397,18 @@ def _is_within(real: str, directory: str) -> bool:
     return os.path.commonpath([directory, real]) == directory
 
 
+def _file_name(name: str) -> str:
+    """A name that a document holds as the file system's: in UTF-8, also where the locale says ASCII.
+
+    Raises `ValueError` for half of a surrogate pair.
+    """
+    return os.fsdecode(name.encode())
+
+
 def _beside(path: str, name: str) -> str | None:
     """The real path of a file that is named relative to another; None for what is no path."""
     try:
-        return os.path.realpath(os.path.join(os.path.dirname(path), name)) if name else None
+        return os.path.realpath(os.path.join(os.path.dirname(path), _file_name(name))) if name else None
     except (OSError, ValueError):
         return None
 

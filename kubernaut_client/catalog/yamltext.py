@@ -87,6 +87,8 @@ _SYNTAX = (
     ("found unexpected document", "a marker of a document stands inside a value"),
     ("<document start>", "a document must start with '---' here"),
 )
+# At the start of a line, or behind what a space must follow.
+_OTHER_BLANK = re.compile("(?:^ {0,100}|[:?-])[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]", re.MULTILINE)
 _REST_OF_MARKER = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|$)|[ \t]+")
 
 
@@ -159,6 +161,10 @@ class _Reader(Places):
         if said in _FROM_START and error.context_mark:
             mark = error.context_mark
         index = min(mark.index, len(self.text.text)) if mark is not None else self._end
+        if (blank := self._other_blank(index)) is not None:
+            code = ord(self.text.text[blank])
+            self.fault(blank, None, f"is not YAML: U+{code:04X} is no blank here: use a space")
+            return
         line = self.text.line_at(index)
         indent = line[: len(line) - len(line.lstrip())]
         if "\t" in indent:
@@ -166,6 +172,14 @@ class _Reader(Places):
             self.fault(tab, None, "a tab can't indent YAML: use spaces")
         else:
             self.fault(index, None, f"is not YAML: {what}")
+
+    def _other_blank(self, index: int) -> int | None:
+        """Where in the line of an error, or in the one above, a blank stands that YAML takes for a letter."""
+        text = self.text.text
+        above = text.rfind("\n", 0, max(text.rfind("\n", 0, index), 0)) + 1
+        end = text.find("\n", index)
+        match = _OTHER_BLANK.search(text, above, end if end >= 0 else len(text))
+        return match.end() - 1 if match else None
 
     def _stream(self) -> None:
         empty = 0

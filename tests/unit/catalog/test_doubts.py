@@ -1,6 +1,9 @@
 """Warnings about a catalog: misspelt members, placeholders, names that can't be seen, copies, links out of it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,6 +151,38 @@ def test_a_stream_may_be_larger_than_a_document(here: Path) -> None:
 def test_a_content_file_that_is_missing_is_one_problem(here: Path) -> None:
     write(here, {"a.json": '{"content_file": "gone.yaml"}'})
     assert report("a.json") == ["a.json:1:2: content_file: 'gone.yaml' does not exist"]
+
+
+@pytest.mark.parametrize("variables", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_a_content_file_may_have_any_name_in_any_locale(here: Path, variables: dict[str, str]) -> None:
+    write(here, {"a.json": '{"content_file": "(…) ö.yaml"}', "(…) ö.yaml": GOOD})
+    program = "from kubernaut_client.catalog import load; print(load('a.json', '.').names)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("('restart-pod',)\n", "")
+
+
+def test_a_content_file_whose_name_no_file_can_have(here: Path) -> None:
+    write(here, {"a.json": '{"content_file": "\\ud800"}'})
+    assert report("a.json") == [
+        "a.json:1:2: content_file: must be a path relative to this file, not '\\ud800'",
+    ]
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u2003", "\u202f", "\u3000"])
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("workflow_id: ", "workflow_id:{}", "4:15"),
+        ("  version: ", "{} version: ", "5:1"),
+        ("  - name: ", "  -{}name: ", "18:4"),
+    ],
+)
+def test_a_blank_that_yaml_takes_for_a_letter_is_named(here: Path, blank: str, old: str, new: str, place: str) -> None:
+    write(here, {"a.yaml": good((old, new.format(blank)))})
+    first = report("a.yaml")[0]
+    assert first == f"a.yaml:{place}: is not YAML: U+{ord(blank):04X} is no blank here: use a space"
 
 
 def test_very_many_problems_are_counted_and_not_all_listed(here: Path) -> None:
