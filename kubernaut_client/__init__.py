@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         DatabaseError,
         ImmutableFieldError,
         InternalServerError,
+        InvalidField,
         InvalidRequestError,
         KubernautError,
         NotFoundError,
@@ -57,7 +58,7 @@ _HOMES = {
     "errors": """
         APIError Attempt AuthenticationError BadRequestError BootstrapError CatalogError ConfigurationError
         ConflictError ConnectError ConnectionDroppedError DatabaseError ImmutableFieldError
-        InternalServerError InvalidRequestError KubernautError NotFoundError Outcome PayloadTooLargeError
+        InternalServerError InvalidField InvalidRequestError KubernautError NotFoundError Outcome PayloadTooLargeError
         PermissionDeniedError RateLimitError RequestTimeoutError ResponseDecodeError ServerError
         ServiceUnavailableError SpoolError TransportError ValidationError
     """,
@@ -96,6 +97,7 @@ __all__ = [
     "HealthStatus",
     "ImmutableFieldError",
     "InternalServerError",
+    "InvalidField",
     "InvalidRequestError",
     "KubernautError",
     "NotFoundError",

@@ -21,7 +21,7 @@ from uuid import UUID
 
 from . import limits
 from .errors import APIError, InvalidRequestError, KubernautError, Outcome, received
-from .problems import one_line
+from .problems import listed, one_line
 from .receipts import AuditReceipt, BatchResult, Event
 
 Payload = Mapping[str, Any]
@@ -96,7 +96,7 @@ def refusal(error: KubernautError, count: int) -> Refusal | None:
         if int(found[1]) < count:
             reasons.setdefault(int(found[1]), []).append(f"{found[2].lstrip('/')}: {text}" if found[2] else text)
     if reasons:
-        named = {index: shown("; ".join(texts)) for index, texts in reasons.items()}
+        named = {index: listed([answer.mask(each) for each in texts], len(texts)) for index, texts in reasons.items()}
         return Refusal(Blame.ALL, named, reason, mistimed=mistimed)
     # A finding about the body as a whole, or about a header or a parameter, is no event's fault.
     return None if fields else Refusal(Blame.NONE, reason=reason, mistimed=mistimed)

@@ -2,7 +2,7 @@
 
 KubernautError                      .operation .outcome .history .request_id .inferred .evidence
 ├── ConfigurationError              also ValueError: the client was given something it can't work with
-├── InvalidRequestError             also ValueError: refused before anything was sent; .field names what
+├── InvalidRequestError             also ValueError: refused before anything was sent; .problems says what
 ├── CatalogError                    .errors: everything wrong in a set of catalog files
 ├── BootstrapError                  .report: what a bootstrap did and didn't
 ├── SpoolError                      the audit spool is full, unreadable or closed
@@ -32,13 +32,13 @@ and messages hold neither workflow content nor event data. `error_for` is where 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .problems import Problem, one_line
 
@@ -149,15 +149,29 @@ class ConfigurationError(KubernautError, ValueError):
     """The client was configured with something that it can't work with; the message names the argument or variable."""
 
 
-class InvalidRequestError(KubernautError, ValueError):
-    """The input was refused before anything was sent; the message names the field and the limit.
+class InvalidField(NamedTuple):
+    """One thing that is wrong with an input."""
 
-    `field` is the path inside the input (`labels.severity`, `custom_labels.team[0]`) or the name of the argument.
+    field: str
+    """The path inside the input (`labels.severity`, `custom_labels.team[0]`) or the name of the argument."""
+    reason: str
+    """What is wrong and what would be right, in one line."""
+
+
+class InvalidRequestError(KubernautError, ValueError):
+    """The input was refused before anything was sent; the message names the fields and their limits, up to ten.
+
+    `problems` has all that is wrong, in the order of the contract; `field` is that of the first.
     """
 
-    def __init__(self, message: str = "", *, field: str | None = None, **context: Any) -> None:
+    def __init__(
+        self, message: str = "", *, field: str | None = None, problems: Iterable[InvalidField] = (), **context: Any
+    ) -> None:
         super().__init__(message, **context)
         self.field = field
+        self.problems: tuple[InvalidField, ...] = tuple(problems)
+        if field is not None and not self.problems:
+            self.problems = (InvalidField(field, message.removeprefix(f"{field}: ")),)
 
 
 class CatalogError(KubernautError):
@@ -461,4 +475,4 @@ def _restore(cls: type[KubernautError], args: tuple[Any, ...], state: dict[str, 
 # Shown and pickled under the name that callers import, so that neither a traceback nor a pickle depends on this file.
 for _cls in [value for value in globals().values() if isinstance(value, type) and issubclass(value, KubernautError)]:
     _cls.__module__ = "kubernaut_client"
-Outcome.__module__ = "kubernaut_client"
+Outcome.__module__ = InvalidField.__module__ = "kubernaut_client"

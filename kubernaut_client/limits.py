@@ -19,8 +19,8 @@ from uuid import UUID
 
 from kubernaut_datastorage.types import Unset
 
-from .errors import InvalidRequestError
-from .problems import DEPTH_LIMIT, MESSAGE_LIMIT, one_line, shown
+from .errors import InvalidField, InvalidRequestError
+from .problems import DEPTH_LIMIT, LISTED, MESSAGE_LIMIT, listed, one_line, shown
 
 STATUSES = ("active", "disabled", "deprecated", "archived")
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -51,24 +51,25 @@ class _Encodable(Protocol):
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong with one input: (field path, reason) pairs in the order of the table.
+    """What is wrong with one input, in the order of the table.
 
     A path inside a free-form member is cut where it gets longer than a message shows.
     """
 
-    found: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    found: list[InvalidField] = field(default_factory=list[InvalidField])
     values: int = 0
     """JSON values seen in free-form members."""
 
     def add(self, path: str, reason: str) -> None:
-        self.found.append((path, reason))
+        self.found.append(InvalidField(path, reason))
 
-    def raise_first(self) -> None:
-        """Raise `InvalidRequestError` for the first finding, saying how many more there are."""
+    def raise_found(self) -> None:
+        """Raise `InvalidRequestError` if anything was found: with all of it, its text with the first ten."""
         if self.found:
-            path, reason = self.found[0]
-            more = f" (and {len(self.found) - 1} more)" if len(self.found) > 1 else ""
-            raise InvalidRequestError(f"{one_line(path)}: {reason}{more}", field=path)
+            longest = MESSAGE_LIMIT if len(self.found) == 1 else 80
+            first = [f"{one_line(path, longest)}: {reason}" for path, reason in self.found[:LISTED]]
+            text = listed(first, len(self.found))
+            raise InvalidRequestError(text, field=self.found[0].field, problems=self.found)
 
 
 Rule = Callable[[object, str, Findings], Any]
@@ -313,10 +314,10 @@ class Table:
         return found
 
     def check(self, value: object) -> dict[str, Any]:
-        """The object for the wire; raises `InvalidRequestError` for the first thing wrong with it."""
+        """The object for the wire; raises `InvalidRequestError` with all that is wrong with it."""
         findings = Findings()
         clean = self(value, "", findings)
-        findings.raise_first()
+        findings.raise_found()
         return cast("dict[str, Any]", clean)
 
 
@@ -549,7 +550,7 @@ def as_mapping(value: object, path: str, findings: Findings) -> Mapping[str, Any
 def _argument(rule: Rule, value: object, name: str) -> str:
     findings = Findings()
     clean = rule(value, name, findings)
-    findings.raise_first()
+    findings.raise_found()
     return cast("str", clean)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
@@ -155,6 +155,16 @@ def one_line(text: str, limit: int = MESSAGE_LIMIT) -> str:
     if not cut.isprintable():
         cut = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
     return cut if len(text) <= limit and len(cut) <= limit else cut[: limit - 1] + "…"
+
+
+LISTED = 10
+"""Findings that a message shows."""
+
+
+def listed(findings: Sequence[str], count: int) -> str:
+    """The first of `count` findings in one line, each bounded, and how many more there are."""
+    more = f" (and {count - LISTED} more)" if count > LISTED else ""
+    return "; ".join(one_line(each, 2 * MESSAGE_LIMIT) for each in findings[:LISTED]) + more
 
 
 def shown(value: object, limit: int = 60) -> str:

@@ -26,7 +26,7 @@ from kubernaut_client.catalog.jsontext import read_json
 from kubernaut_client.catalog.text import DEPTH_LIMIT, SIZE_LIMIT, CatalogProblem, Unreadable, decode
 from kubernaut_client.catalog.versions import json_text
 from kubernaut_client.catalog.yamltext import read_yaml
-from kubernaut_client.errors import CatalogError
+from kubernaut_client.errors import CatalogError, InvalidField
 from kubernaut_client.plan import ascending
 from kubernaut_client.problems import one_line
 
@@ -98,14 +98,14 @@ class _Kept:
     """What a create takes of a row, what is wrong with that, and the names of what it doesn't take."""
 
     members: dict[str, Any]
-    faults: list[tuple[str, str]]
+    faults: list[InvalidField]
     left_out: list[str]
 
     @classmethod
     def of(cls, row: StoredWorkflow) -> _Kept:
         findings = limits.Findings()
         have = limits.as_mapping(row, "row", findings)
-        findings.raise_first()
+        findings.raise_found()
         table = limits.REMEDIATION_WORKFLOW
         members = table.known(have or {})
         left_out = list(_others(have or {}, members, table))

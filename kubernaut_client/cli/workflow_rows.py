@@ -159,12 +159,12 @@ def in_options(**options: str) -> Generator[None]:
     try:
         yield
     except InvalidRequestError as error:
-        argument, colon, reason = str(error).partition(": ")
-        if not colon or argument not in options:
+        if not error.problems or any(each.field not in options for each in error.problems):
             raise
         # Also where click doesn't add it by itself, as when the rows are asked for while they are printed.
         context = click.get_current_context(silent=True)
-        raise click.UsageError(f"{options[argument]}: {reason}", context) from error
+        reasons = [f"{options[each.field]}: {each.reason}" for each in error.problems]
+        raise click.UsageError("; ".join(reasons), context) from error
 
 
 def missing(message: str) -> CommandFailed:

@@ -171,13 +171,13 @@ def _search(client: DataStorageClient, given: Mapping[str, Any]) -> Sequence[Wor
             **{name: value for name, value in given.items() if value not in (None, {})}
         ).workflows
     except InvalidRequestError as error:
-        argument = error.field or ""
-        # A label's key may itself hold what separates the two in the message.
-        reason = str(error).split(": ", argument.count(": ") + 1)[-1]
-        name = re.sub(r"\[\d+\]$", "", argument).removeprefix("custom_labels.")
-        if name != argument:
-            raise click.UsageError(f"--label {name}: {reason}") from error
-        raise click.UsageError(f"--{argument.replace('_', '-')}: {reason}") from error
+        raise click.UsageError("; ".join(f"{_option(field)}: {reason}" for field, reason in error.problems)) from error
+
+
+def _option(field: str) -> str:
+    """The option that gave an argument, or a label."""
+    name = re.sub(r"\[\d+\]$", "", field).removeprefix("custom_labels.")
+    return f"--{field.replace('_', '-')}" if name == field else f"--label {name}"
 
 
 def _row(

@@ -142,7 +142,7 @@ def _list(directory: Path, options: argparse.Namespace) -> int:
             _say(f"more than {options.limit}; see --limit")
             break
         kind = one_line(_member(entry, "event_type"), 100)
-        reason = f"  {one_line(entry.reason)}" if entry.reason else ""
+        reason = f"  {one_line(entry.reason, 1000)}" if entry.reason else ""
         print(f"{entry.name}  {entry.state:<11}  {_moment(entry.emitted)}  {kind}{reason}")
     return 0
 

@@ -431,7 +431,7 @@ def _members(event: Event) -> dict[str, Any]:
     findings = limits.Findings()
     try:
         members = limits.as_mapping(event, "event", findings)
-        findings.raise_first()
+        findings.raise_found()
         return dict(cast("Mapping[str, Any]", members))
     except InvalidRequestError:
         raise

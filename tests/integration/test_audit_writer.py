@@ -1,6 +1,7 @@
 """The durable writer against the emulator: what arrives, once, whatever the service answers."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import sqlite3
@@ -581,6 +582,22 @@ def test_what_could_never_be_stored_is_refused(
         assert audit.flush(PATIENCE) == SpoolReport(stored=1, quarantined=1)
     assert stored(emulator) == [2] and alarms.kinds == ["quarantined"]
     assert "x" * 30 not in alarms[0].message
+
+
+def test_a_quarantined_event_has_all_that_is_wrong_with_it(emulator: Emulator, spool: Path) -> None:
+    members = {"event_action": "", "correlation_id": "", "namespace": "x" * 254, **dict.fromkeys("abcdefghi", 1)}
+    with pytest.raises(InvalidRequestError) as caught, writer(emulator.url, spool) as audit:
+        audit.emit(numbered(1, **members))
+    assert len(caught.value.problems) == 12
+    with writer(emulator.url, spool, on_invalid="quarantine") as audit:
+        audit.emit(numbered(1, **members))
+        assert audit.flush(PATIENCE) == SpoolReport(quarantined=1)
+    (path,) = spool.glob("*.spool")
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        ((reason,),) = connection.execute("SELECT reason FROM quarantine").fetchall()
+    assert reason == str(caught.value)
+    assert "event_action: must not be empty; correlation_id: must not be empty; namespace: " in reason
+    assert reason.endswith("(and 2 more)")
 
 
 @pytest.mark.parametrize("given", [None, 5, "text", [], object()])

@@ -26,6 +26,7 @@ from kubernaut_client import (
     DatabaseError,
     ImmutableFieldError,
     InternalServerError,
+    InvalidField,
     InvalidRequestError,
     KubernautError,
     NotFoundError,
@@ -409,7 +410,7 @@ def full(cls: type[KubernautError]) -> KubernautError:
     if issubclass(cls, ConflictError):
         context |= {"existing": stored_workflow(STORED), "identical": False, "maybe_ours": True}
     if issubclass(cls, InvalidRequestError):
-        context |= {"field": "labels.severity"}
+        context |= {"field": "labels.severity", "problems": (InvalidField("labels.severity", "is missing"),)}
     if issubclass(cls, CatalogError):
         context |= {"errors": ["a.yaml:3: name is missing", InvalidRequestError("x", field="y")]}
     if issubclass(cls, BootstrapError):

@@ -1,6 +1,8 @@
 """The limits of the service: at, below and above each, and that nothing is sent for what is refused."""
 
+import copy
 import json
+import pickle
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -14,7 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut_client import InvalidRequestError
+from kubernaut_client import InvalidField, InvalidRequestError
 from kubernaut_client.limits import (
     DETECTED_LABELS,
     MANDATORY_LABELS,
@@ -74,7 +76,7 @@ def refuse(members: object, table: Table = REMEDIATION_WORKFLOW) -> InvalidReque
         table.check(members)
     message = str(caught.value)
     assert message.isprintable()
-    assert len(message) < 500
+    assert len(message) < (500 if len(caught.value.problems) == 1 else 2000)
     assert "SECRET" not in message
     return caught.value
 
@@ -214,9 +216,40 @@ def test_keys_that_are_no_strings() -> None:
         assert "not a field" in str(refuse({**workflow(), key: "x"}))
 
 
-def test_how_many_more_there_are() -> None:
-    assert str(refuse({})).endswith("(and 8 more)")
-    assert "more" not in str(refuse({**workflow(), "name": ""}))
+def test_all_that_is_wrong_is_there() -> None:
+    error = refuse({**workflow(), "name": "", "labels": {"severity": "grave"}, "unknown": 1})
+    assert error.problems[0] == InvalidField("name", "must not be empty")
+    fields = ["name", *(f"labels.{name}" for name in MANDATORY_LABELS.required), "unknown"]
+    assert [problem.field for problem in error.problems] == fields
+    assert error.field == "name"
+    assert str(error) == "; ".join(f"{field}: {reason}" for field, reason in error.problems)
+    restored = pickle.loads(pickle.dumps(error))
+    assert restored.problems == error.problems
+    assert isinstance(restored.problems[0], InvalidField)
+    assert copy.deepcopy(error).problems == error.problems
+
+
+def test_the_text_lists_ten() -> None:
+    names = [f"x{number}" for number in range(12)]
+    for count, more in ((1, ""), (9, ""), (10, ""), (11, " (and 1 more)"), (12, " (and 2 more)")):
+        error = refuse({**workflow(), **dict.fromkeys(names[:count], 1)})
+        assert [problem.field for problem in error.problems] == names[:count]
+        reason = "is not a field of RemediationWorkflow"
+        assert str(error) == "; ".join(f"{name}: {reason}" for name in names[: min(count, 10)]) + more
+
+
+def test_the_text_is_one_bounded_line() -> None:
+    error = refuse({**workflow(), "parameters": {"\n" * 10**5 + str(number): {1: 2} for number in range(100)}})
+    assert len(error.problems) == 100
+    assert str(error).isprintable()
+
+
+def test_a_single_problem_is_a_problem_too() -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        workflow_id("x")
+    reason = "must be a UUID of 36 characters, not 'x'"
+    assert caught.value.problems == (InvalidField("workflow_id", reason),)
+    assert str(caught.value) == f"workflow_id: {reason}"
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", b"x", [], [("a", 1)], object(), RemediationWorkflow, UNSET], ids=kind)

@@ -27,10 +27,10 @@ PUBLIC = """
     APIError AsyncDataStorageClient AuditReceipt AuthenticationError BadRequestError BatchResult BootstrapError
     BootstrapReport CallRecord
     CatalogError ConfigurationError ConflictError ConnectError ConnectionDroppedError DataStorageClient DatabaseError
-    Difference EnsureResult HealthStatus ImmutableFieldError InternalServerError InvalidRequestError KubernautError
-    NotFoundError NotificationReceipt Outcome PayloadTooLargeError PermissionDeniedError Plan PlanRow Problem
-    RateLimitError ReportRow RequestTimeoutError ResponseDecodeError RetryPolicy ServerError ServiceUnavailableError
-    SpoolError TransportError ValidationError
+    Difference EnsureResult HealthStatus ImmutableFieldError InternalServerError InvalidField InvalidRequestError
+    KubernautError NotFoundError NotificationReceipt Outcome PayloadTooLargeError PermissionDeniedError Plan PlanRow
+    Problem RateLimitError ReportRow RequestTimeoutError ResponseDecodeError RetryPolicy ServerError
+    ServiceUnavailableError SpoolError TransportError ValidationError
 """.split()
 MODELS = """
     UNSET AuditEvent AuditEventRequest DetectedLabels MandatoryLabels NotificationAudit NotificationAuditResponse
