@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sqlite3
 import sys
 import time
@@ -16,15 +17,16 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TextIO, cast
 
 from kubernaut_client.problems import one_line
 
 from . import inspection
-from .directory import SUFFIX
+from .directory import CORRUPT_SUFFIX, SUFFIX
 from .inspection import Entry, FileStatus
-from .report import numbered
-from .spoolfile import SCHEMA
+from .report import SpoolAlarm, numbered
+from .rows import connect
+from .spoolfile import SCHEMA, version_of
 
 SCHEMA_VERSION = 1
 """Of the JSON that is printed."""
@@ -61,8 +63,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes the arguments, which may be names from outside, as everything else is printed."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        _print(*message.rstrip("\n").split("\n"), file=file or sys.stderr)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m kubernaut_client.spool",
         description="Looks at a spool directory of an AuditWriter, also while its owners write, or at a copy of one.",
         epilog=_EXAMPLES,
@@ -100,15 +109,15 @@ def _status(directory: Path, options: argparse.Namespace) -> int:
     if options.json:
         files = [each.to_dict() for each in found]
         document = {"schema_version": SCHEMA_VERSION, "directory": str(directory), "total": total, "files": files}
-        print(json.dumps(document, indent=2))
+        _print_json(document, 2)
         return 0
-    print(f"{directory}: {_counts(total)}")
+    _print(f"{directory}: {_counts(total)}")
     if total["waiting"] or total["unsettled"]:
-        print(f"the oldest was emitted {_age(total['oldest_seconds'])} ago")
+        _print(f"the oldest was emitted {_age(total['oldest_seconds'])} ago")
     for each in found:
         state = {"owned": "in use", "left": "left by a process that ended"}.get(each.state, each.state)
         error = f": {each.error}" if each.error else ""
-        print(f"  {each.name}  {_counts(each.to_dict())}, {_size(each.bytes)}, {state}{error}")
+        _print(f"  {each.name}  {_counts(each.to_dict())}, {_size(each.bytes)}, {state}{error}")
     return 0
 
 
@@ -117,19 +126,28 @@ def _drain(directory: Path, options: argparse.Namespace) -> int:
 
     from .writer import AuditWriter
 
+    unread = 0
+
+    def tell(alarm: SpoolAlarm) -> None:
+        nonlocal unread
+        unread += alarm.kind == "unreadable"
+        _say(alarm.message)
+
     try:
-        with AuditWriter(options.url, spool=directory, on_alarm=lambda alarm: _say(alarm.message)) as writer:
-            report = writer.flush(options.timeout)
+        writer = AuditWriter(options.url, spool=directory, on_alarm=tell)
+        report = writer.flush(options.timeout)
+        # What isn't delivered by now isn't waited for once more.
+        report = writer.close(0)
     except KubernautError as error:
         _refuse(f"{error}" if options.url else f"{error} (--url)")
-    print(report)
+    _print(str(report))
     left = inspection.files(directory)
     total = _total(left)
     for each in left:
         if each.state == "owned":
             _say(f"{each.name} is in use by a process that lives, which delivers it itself")
-    print(f"left: {_counts(total)}")
-    return 1 if total["waiting"] or total["unsettled"] or any(each.error for each in left) else 0
+    _print(f"left: {_counts(total)}")
+    return 1 if unread or total["waiting"] or total["unsettled"] or any(each.error for each in left) else 0
 
 
 def _list(directory: Path, options: argparse.Namespace) -> int:
@@ -141,18 +159,17 @@ def _list(directory: Path, options: argparse.Namespace) -> int:
         if number > options.limit:
             _say(f"more than {options.limit}; see --limit")
             break
-        kind = one_line(_member(entry, "event_type"), 100)
+        kind = one_line(_member(entry, "event_type"), 100) if entry.readable else ""
         reason = f"  {one_line(entry.reason, 1000)}" if entry.reason else ""
-        print(f"{entry.name}  {entry.state:<11}  {_moment(entry.emitted)}  {kind}{reason}")
+        _print(f"{entry.name}  {entry.state[:20]:<11}  {_moment(entry.emitted) or '-':20}  {kind}{reason}")
     return 0
 
 
 def _show(directory: Path, options: argparse.Namespace) -> int:
     file, identity = _named(options.event)
     for entry in inspection.entries(directory, file):
-        if entry.id == identity:
-            members = {**_about(entry), "event": _event(entry)}
-            print(json.dumps(members, indent=2))
+        if entry.id is not None and entry.id == identity:
+            _print_json(_members(entry), 2)
             return 0
     _say(f"there is no {options.event}")
     return 1
@@ -161,13 +178,13 @@ def _show(directory: Path, options: argparse.Namespace) -> int:
 def _retry(directory: Path, options: argparse.Namespace) -> int:
     # What the service could never take would only come back.
     released = _changed(directory, options.events, "UPDATE quarantine SET again = 0 WHERE kind != 'invalid'")
-    print(f"{numbered(released)} will be sent again")
+    _print(f"{numbered(released)} will be sent again")
     return _missing(options.events, released, "can't: not set apart, or could never be stored")
 
 
 def _discard(directory: Path, options: argparse.Namespace) -> int:
     gone = _changed(directory, options.events, "DELETE FROM quarantine WHERE TRUE")
-    print(f"{numbered(gone)} deleted")
+    _print(f"{numbered(gone)} deleted")
     return _missing(options.events, gone, "aren't set apart: what isn't is never deleted")
 
 
@@ -189,8 +206,8 @@ def _changed(directory: Path, events: Sequence[str], statement: str) -> int:
         try:
             # Not one that its owner removes in this moment: that would be made anew.
             uri = f"{(directory / name).absolute().as_uri()}?mode=rw"
-            with closing(sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)) as connection:
-                if connection.execute("PRAGMA user_version").fetchone()[0] > SCHEMA:
+            with closing(connect(uri, 10, uri=True)) as connection:
+                if version_of(connection) > SCHEMA:
                     _say(f"{name} was written by a later version, and is left alone")
                     continue
                 if not wanted:
@@ -204,23 +221,29 @@ def _changed(directory: Path, events: Sequence[str], statement: str) -> int:
 
 def _export(directory: Path, options: argparse.Namespace) -> int:
     del options
+    unread = {each.name for each in inspection.files(directory) if each.error or each.state == "corrupt"}
     for entry in inspection.entries(directory):
-        print(json.dumps({**_about(entry), "event": _event(entry)}))
-    unread = [each for each in inspection.files(directory) if each.error or each.state == "corrupt"]
-    for each in unread:
-        _say(f"{each.name} is {each.state}, and not in it")
+        if entry.id is not None:
+            _print_json(_members(entry))
+        if not entry.readable:
+            unread.add(entry.file)
+            _say(f"{entry.name} is {entry.state}: {entry.reason}")
+    for name in sorted(unread):
+        _say(f"{name} can't be read, or not completely, and what can't be read is not in it")
     return 1 if unread else 0
 
 
-def _about(entry: Entry) -> dict[str, Any]:
+def _members(entry: Entry) -> dict[str, Any]:
     found: dict[str, Any] = {"id": entry.name, "state": entry.state, "since": _moment(entry.emitted)}
-    return found if entry.reason is None else {**found, "reason": entry.reason}
+    if entry.reason is not None:
+        found["reason"] = entry.reason
+    return {**found, "event": _event(entry)}
 
 
 def _event(entry: Entry) -> Any:
     try:
-        return json.loads(entry.body)
-    except ValueError:
+        return json.loads(entry.body) if entry.body else None
+    except (ValueError, RecursionError):
         return entry.body.decode("utf-8", "replace")
 
 
@@ -229,11 +252,14 @@ def _member(entry: Entry, name: str) -> str:
     return str(cast("dict[str, Any]", event).get(name, "")) if isinstance(event, dict) else ""
 
 
-def _named(text: str) -> tuple[str, int]:
+def _named(text: str) -> tuple[str, int | None]:
+    """The file and the id; None for an id that no file can hold."""
     file, colon, identity = text.rpartition(":")
-    if not colon or not identity.isdecimal() or "/" in file:
+    if not colon or not re.fullmatch("-?[0-9]+", identity) or not file or "/" in file or "\0" in file:
         _refuse(f"{text} is no FILE:ID as `list` names it")
-    return file.removesuffix(SUFFIX) + SUFFIX, int(identity)
+    number = int(identity) if len(identity) <= 20 else 2**63
+    name = file if file.endswith((SUFFIX, CORRUPT_SUFFIX)) else file + SUFFIX
+    return name, number if -(2**63) <= number < 2**63 else None
 
 
 def _total(found: Iterable[FileStatus]) -> dict[str, Any]:
@@ -260,7 +286,9 @@ def _size(size: int) -> str:
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
 
 
-def _moment(seconds: float) -> str:
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", datetime.fromtimestamp(seconds, UTC).timetuple())
 
 
@@ -279,12 +307,24 @@ def _count(text: str) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    _print(text, file=sys.stderr)
 
 
 def _refuse(text: str) -> NoReturn:
-    print(f"python -m kubernaut_client.spool: {text}", file=sys.stderr)
+    _say(f"python -m kubernaut_client.spool: {text}")
     raise SystemExit(2)
+
+
+def _print_json(document: Any, indent: int | None = None) -> None:
+    _print(*json.dumps(document, indent=indent).replace("\x7f", "\\u007f").split("\n"))
+
+
+def _print(*lines: str, file: TextIO | None = None) -> None:
+    """Where all text leaves: names, reasons and SQLite's messages come from outside and must not steer a terminal."""
+    stream = sys.stdout if file is None else file
+    encoding = stream.encoding or "utf-8"
+    for line in lines:
+        print(one_line(line, sys.maxsize).encode(encoding, "backslashreplace").decode(encoding), file=stream)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from uuid import uuid4
 
 from kubernaut_client.errors import SpoolError
 
+from . import rows
+
 SUFFIX = ".spool"
 LOCK_SUFFIX = ".lock"
 CORRUPT_SUFFIX = ".corrupt"
@@ -77,9 +79,8 @@ class Ownership:
         os.close(self._descriptor)
         if self.identity is not None:
             inherited.add(self.identity)
-        names = {f"{self.at.name}{suffix}" for suffix in SIDE_FILES}
-        # By name, for the parent may have deleted them by now.
-        return {number for number, target in _descriptors() if Path(target.removesuffix(" (deleted)")).name in names}
+        # By name, for the parent may have deleted them by now; also those of a salvage.
+        return {number for number, target in _descriptors() if Path(target).name.partition(".")[0] == self.at.stem}
 
 
 class Directory:
@@ -321,14 +322,14 @@ def trusted(path: Path) -> Identity | None:
     raise UntrustedError(f"{path.name} {reason}, so another user may have put it there")
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection to a spool file; `verify` comes before the first write. Raises `UntrustedError`."""
+def connect(path: Path, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
+    """A connection to a spool file; `verify` comes before the first write. Raises `UntrustedError`.
+
+    `patience`: for how many seconds another process is waited for.
+    """
     for suffix in SIDE_FILES:
         trusted(Path(f"{path}{suffix}"))
-    # Threads take turns (`Locks`), which is what SQLite's own check is about.
-    return sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=32
-    )
+    return rows.connect(path, patience)
 
 
 def verify(path: Path, connections: int) -> None:

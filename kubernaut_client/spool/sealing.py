@@ -77,12 +77,12 @@ class Sealing:
         place = self._places[file]
         # Before reading, or an event that comes in between would be passed over.
         last = file.appended
-        rows = file.rows(place.skipped[: self._most_events]) if place.skipped else []
-        fresh = file.after(place.sealed, self._most_events) if len(place.skipped) < _SKIPPED_LIMIT else []
-        behind = fresh[-1].id if fresh else last
-        behind = behind if len(fresh) == self._most_events else max(behind, last)
-        if len(place.skipped) >= _SKIPPED_LIMIT:
-            behind = place.sealed
+        rows = file.rows(place.skipped[: self._most_events], self._most_bytes) if place.skipped else []
+        if len(place.skipped) < _SKIPPED_LIMIT:
+            fresh, more = file.after(place.sealed, self._most_events, self._most_bytes)
+            behind = fresh[-1].id if more else max(fresh[-1].id if fresh else 0, last)
+        else:
+            fresh, behind = [], place.sealed
         waiting = set(place.skipped)
         batch = Batch(file, [], "")
         kept: list[Row] = []

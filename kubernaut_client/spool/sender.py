@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -25,10 +26,11 @@ from .attempt import Attempts, Result
 from .batch import Batch, Row
 from .outage import Outage
 from .report import AlarmKind, SpoolReport, numbered
+from .rows import is_corrupt
 from .sealing import Sealing
 from .service import Service
 from .spool import Spool
-from .spoolfile import SpoolFile, TakenError, explained, is_corrupt
+from .spoolfile import SpoolFile, TakenError, explained
 from .tuning import Tuning
 from .verdict import Judged, Verdict, told
 
@@ -40,6 +42,8 @@ Alarm = Callable[[AlarmKind, str, int], None]
 Job = Callable[[], Result]
 
 _DISK_PAUSE = 1.0
+_FAULT_PAUSE = 60.0
+"""How long a file rests with which something is wrong that isn't expected."""
 _CHECK = 60.0
 _TOLD_AGAIN = 3600.0
 _LONGEST_WAIT = 3600.0
@@ -50,6 +54,16 @@ _FRESH = 4
 _HELD_LIMIT = 256
 _TOO_LARGE_TOLD = 3
 """Events in a row that are too large alone; then it is hardly the events."""
+
+
+@dataclass(slots=True)
+class _Fault:
+    """What is wrong with a file. Nothing of it is read or written before `until`."""
+
+    until: float
+    text: str
+    told: float
+    """When it was told."""
 
 
 class Sender:
@@ -85,7 +99,8 @@ class Sender:
         """Known not to have arrived; sent again when their time comes."""
         self._unrecorded: list[tuple[SpoolFile, Callable[[], None]]] = []
         """What the disk didn't take yet."""
-        self._disk_until = 0.0
+        self._faults: dict[SpoolFile, _Fault] = {}
+        """Files with which something is wrong."""
         self._examined: object = None
         """The family that is taken apart although nothing shows that the service can store anything."""
         self._stored = 0.0
@@ -182,8 +197,11 @@ class Sender:
                 else:
                     self._keep_up()
                     pause = self._dispatch()
+                    if self._spool.salvaging:
+                        self._spool.salvage(self._clock.monotonic())
+                        pause = 0
             # Whatever it is, events go on being kept, and are delivered once it has passed.
-            except Exception as error:
+            except BaseException as error:  # an observer's SystemExit, too
                 if self._given_up:  # the files are closed by now
                     return
                 logger.exception("delivering audit events failed; they are kept, and it is tried again")
@@ -196,8 +214,12 @@ class Sender:
 
     def _collect(self) -> None:
         again, self._unrecorded = self._unrecorded, []
+        now = self._clock.monotonic()
         for file, write in again:
-            self._record(file, write)
+            if self._rests(file, now):
+                self._unrecorded.append((file, write))
+            else:
+                self._record(file, write)
         while True:
             try:
                 result = self._results.get_nowait()
@@ -209,11 +231,9 @@ class Sender:
                     self._unsettled.append(result.batch)
                 else:
                     self._held.append(result.batch)
-            try:
-                self._handle(result)
-            finally:
-                with self.progress:
-                    self.progress.notify_all()
+            self._of_file(result.batch.file, self._handle, result)
+            with self.progress:
+                self.progress.notify_all()
 
     # ---- what is done next -----------------------------------------------------------------------------------------
 
@@ -221,8 +241,6 @@ class Sender:
         """Begin what can be begun; for how long there is nothing else to do."""
         while True:
             now = self._clock.monotonic()
-            if now < self._disk_until:
-                return self._disk_until - now
             if self.outage.since is not None:
                 if self._active:
                     return self._tuning.scan
@@ -238,7 +256,8 @@ class Sender:
 
     def _next(self, now: float) -> tuple[Job | None, float]:
         """What is most due, or for how long nothing is."""
-        due = sorted((*self._unsettled, *self._held), key=lambda batch: batch.not_before)
+        usable = [batch for batch in (*self._unsettled, *self._held) if not self._rests(batch.file, now)]
+        due = sorted(usable, key=lambda batch: batch.not_before)
         # While nothing gets through, every other attempt is at what hasn't failed: the others may be to blame.
         self._fresh_turn = self.outage.since is not None and not self._fresh_turn
         if self._fresh_turn:
@@ -252,14 +271,18 @@ class Sender:
         wait = self._tuning.scan
         if self._room():
             for file in (*self._spool.files[1:], *self._spool.files[:1]):
+                if self._rests(file, now):
+                    continue
                 fresh = self._of_file(file, self._fresh, file, now)
                 if callable(fresh):
                     return fresh, 0
                 wait = wait if fresh is None else min(wait, fresh)
-        for batch in self._held:
-            if batch.not_before <= now and (job := self._of_file(batch.file, self._again, batch, now)):
+        for batch in tuple(self._held):
+            if batch.not_before > now or self._rests(batch.file, now):
+                continue
+            if job := self._of_file(batch.file, self._again, batch, now):
                 return job, 0
-        return None, min([wait, *(max(batch.not_before - now, 0.001) for batch in (*self._unsettled, *self._held))])
+        return None, min([wait, *(max(batch.not_before - now, 0.001) for batch in usable)])
 
     def _room(self) -> bool:
         """Whether another batch may be begun."""
@@ -269,13 +292,17 @@ class Sender:
         failing = min(failing, self._tuning.open_batches - _FRESH)
         return len(self._active) + len(self._unsettled) + failing < self._tuning.open_batches
 
+    def _rests(self, file: SpoolFile, now: float) -> bool:
+        """Whether a file is left alone for now, as something is wrong with it."""
+        fault = self._faults.get(file)
+        return fault is not None and now < fault.until
+
     def _of_file(self, file: SpoolFile, ask: Callable[..., T], *arguments: Any) -> T | None:
-        """What is asked of a file; None if the disk fails, which is a matter of this file alone."""
+        """What is asked of a file; None if that fails, whatever it is, which is a matter of this file alone."""
         try:
             return ask(*arguments)
-        except sqlite3.Error as error:
-            if file in self._spool.files:
-                self._disk_failed(error, file)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._file_failed(error, file)
             return None
 
     def _again(self, batch: Batch, now: float) -> Job | None:
@@ -328,11 +355,10 @@ class Sender:
             self._forget(batch)
         elif isinstance(result.fault, TakenError):
             self._lost_file(batch.file)
-        elif isinstance(result.fault, sqlite3.Error):
-            self._disk_failed(result.fault, batch.file)
         elif result.fault is not None:
-            logger.error("delivering a batch failed: %s", type(result.fault).__name__, exc_info=result.fault)
-            self._trouble(type(result.fault).__name__)
+            batch.unsent += 1
+            batch.not_before = now + self._tuning.put_off.wait(min(batch.unsent, 30))
+            self._file_failed(result.fault, batch.file)
         elif judged is not None and judged.verdict in (Verdict.STORED, Verdict.QUEUED):
             self._settled(batch, judged.verdict)
         elif judged is not None and judged.verdict is Verdict.REFUSED:
@@ -555,19 +581,21 @@ class Sender:
         for file in self._spool.clear_lost():
             self._drop_batches(file)
         while self._spool.corrupt:
-            self._corrupt(self._spool.corrupt.pop())
+            self._corrupt(*self._spool.corrupt.pop())
         self._spool.notice_removal()
         complete = True
         with suppress(OSError):
             complete = self._spool.adopt(now)
         check = now >= self._next_check
         for file in tuple(self._spool.files):
-            self._of_file(file, self._keep_up_file, file, check)
+            if not self._rests(file, now):
+                self._of_file(file, self._keep_up_file, file, check)
+        self._faults = {file: fault for file, fault in self._faults.items() if file in self._spool.files}
         if check:
             self._next_check = now + _CHECK
             if now >= self._next_expiring:
                 self._tell_expiring(now)
-        self.scanned = complete
+        self.scanned = complete and not self._spool.salvaging
         with self.progress:
             self.progress.notify_all()
 
@@ -579,10 +607,12 @@ class Sender:
             file.recount()
         released = sum(batch.released for batch in self._held)
         for identity in file.due(self._clock.time(), max(_RELEASED_AT_ONCE - released, 0)):
-            new = file.release(identity)
-            self._sealing.take(file, new)
+            row = file.release(identity)
+            if row is None:
+                continue
+            self._sealing.take(file, row.id)
             # Alone, and set apart again if it fails, as it was.
-            batch = Batch(file, [new], file.rows([new])[0].month, released=True)
+            batch = Batch(file, [row.id], row.month, released=True)
             with self.progress:
                 self._held.append(batch)
         file.tidy()
@@ -609,27 +639,31 @@ class Sender:
         """What may have arrived of a file that was opened; nothing of it is sent before that is known."""
         now, boot = self._clock.monotonic(), self._clock.boot
         longest = self._tuning.attempt + self._tuning.fence
-        found: list[tuple[Batch, Sequence[Row]]] = []
+        found: list[Batch] = []
         arrived: list[tuple[int, tuple[tuple[int, int], ...]]] = []
         taken: set[int] = set()
-        for each in file.sent():
-            ids = file.ids(each.ranges)
-            taken.update(ids)
-            if each.stored or not ids:
-                arrived.append((each.id, each.ranges))
-                continue
-            rows = file.rows(ids)
-            # The clock of another boot says nothing, so all of the time is waited for once more.
-            same = each.boot == boot != "" and each.until <= now + longest
-            until = each.until if same else now + longest
-            batch = Batch(file, ids, rows[0].month, sent=each.id, until=until, baseline=each.baseline)
-            found.append((batch, rows))
+        try:
+            for each in file.sent():
+                ids = file.ids(each.ranges)
+                taken.update(ids)
+                if each.stored or not ids:
+                    arrived.append((each.id, each.ranges))
+                    continue
+                # The clock of another boot says nothing, so all of the time is waited for once more.
+                same = each.boot == boot != "" and each.until <= now + longest
+                until = each.until if same else now + longest
+                batch = Batch(file, ids, "", sent=each.id, until=until, baseline=each.baseline)
+                found.append(batch)
+                for row in file.rows(ids):
+                    batch.month = batch.month or row.month
+                    self._sealing.twins.add(row, batch)
+        except BaseException:
+            for batch in found:
+                self._sealing.twins.forget(batch)
+            raise
         self._sealing.begin(file, taken)
-        for batch, sent in found:
-            for row in sent:
-                self._sealing.twins.add(row, batch)
         with self.progress:
-            self._unsettled += [batch for batch, _ in found]
+            self._unsettled += found
         for identity, ranges in arrived:
             self._record(file, partial(file.stored, identity, ranges))
 
@@ -646,10 +680,10 @@ class Sender:
         for each in self._spool.clear_lost():
             self._drop_batches(each)
 
-    def _corrupt(self, file: SpoolFile) -> None:
+    def _corrupt(self, file: SpoolFile, error: Exception) -> None:
         self.scanned = False
         self._drop_batches(file)
-        self._spool.set_aside(file)
+        self._spool.set_aside(file, error)
 
     def _drop_batches(self, file: SpoolFile) -> None:
         self._sealing.forget(file)
@@ -665,24 +699,34 @@ class Sender:
             return
         try:
             write()
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - see `_of_file`
             if not is_corrupt(error):
                 self._unrecorded.append((file, write))
-            self._disk_failed(error, file)
+            self._file_failed(error, file)
 
-    def _disk_failed(self, error: sqlite3.Error, file: SpoolFile) -> None:
-        if is_corrupt(error):
-            self._corrupt(file)
+    def _file_failed(self, error: Exception, file: SpoolFile) -> None:
+        """Something is wrong with a file, or with the disk: the file is left alone for a while."""
+        if file not in self._spool.files:
             return
-        for each in tuple(self._spool.files):
-            # What was written since the last checkpoint takes several times as much as what is in it.
-            with suppress(sqlite3.Error), self._spool.locks.writing:
-                each.cut_log()
-        text = str(explained(error, file.path))
-        if self.last_error != text:
-            self._alarm("disk", text, 0)
+        if is_corrupt(error):
+            self._corrupt(file, error)
+            return
+        now = self._clock.monotonic()
+        if isinstance(error, (sqlite3.Error, OSError)):
+            text, pause = str(explained(error, file.path)), _DISK_PAUSE
+            for each in tuple(self._spool.files):
+                # What was written since the last checkpoint takes several times as much as what is in it.
+                with suppress(sqlite3.Error), self._spool.locks.writing:
+                    each.cut_log()
+        else:
+            text, pause = f"{file.path} can't be delivered: {type(error).__name__}", _FAULT_PAUSE
+            logger.error("delivering what is in a file failed", exc_info=error)
+        before = self._faults.get(file)
+        told = before is not None and before.text == text and now < before.told + _TOLD_AGAIN
+        self._faults[file] = _Fault(now + pause, text, before.told if told and before else now)
         self.last_error = text
-        self._disk_until = self._clock.monotonic() + _DISK_PAUSE
+        if not told:
+            self._alarm("disk", text, 0)
 
 
 def _moment(row: Row) -> datetime:

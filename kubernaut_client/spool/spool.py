@@ -9,19 +9,22 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
 from kubernaut_client.errors import SpoolError, explain
+from kubernaut_client.problems import one_line
 
-from .directory import CORRUPT_SUFFIX, SALVAGE_SUFFIX, Directory, Ownership, UntrustedError, create, remove
+from .directory import CORRUPT_SUFFIX, SALVAGE_SUFFIX, Directory, Ownership, UntrustedError, remove, trusted
 from .report import AlarmKind
-from .salvage import salvage
-from .spoolfile import ROW_BYTES, Locks, NewerError, SpoolFile, TakenError, explained, is_corrupt
+from .rows import is_corrupt
+from .salvage import Salvage
+from .spoolfile import ROW_BYTES, Locks, NewerError, SpoolFile, TakenError, explained
 from .tuning import Tuning
 from .turns import Turns
 
@@ -30,6 +33,9 @@ T = TypeVar("T")
 _ADOPTED_AT_MOST = 32
 _REST = 60.0
 _PATIENCE = 0.5
+_ADOPTING_PATIENCE = 0.1
+"""Seconds to wait for another process that uses a file without owning it; then it is tried again later."""
+_SALVAGED_AT_MOST = 3
 _LOOK_EVERY = 32
 """Events between two looks at the room on the disk: they take a small part of the reserve."""
 
@@ -51,7 +57,7 @@ class Spool:
         self._turns = Turns()
         self.files: list[SpoolFile] = []
         self.current: SpoolFile | None = None
-        self.corrupt: list[SpoolFile] = []
+        self.corrupt: list[tuple[SpoolFile, sqlite3.Error]] = []
         """Files that turned out to be corrupt and aren't set aside yet."""
         self.lost: list[SpoolFile] = []
         """Files that another process has by now."""
@@ -68,6 +74,8 @@ class Spool:
         self._told: set[Path] = set()
         self._resting: dict[Path, float] = {}
         """Files in which nothing waits → when they are looked at again."""
+        self._salvages: dict[Salvage, Ownership] = {}
+        self._salvaged: Counter[Path] = Counter()
         self._others = 0
         self._looked = -1
         self._reserve = 0
@@ -136,7 +144,7 @@ class Spool:
                 return write(self._begin())
         except sqlite3.Error as error:
             if self.current is not None and is_corrupt(error):
-                self.corrupt.append(self.current)
+                self.corrupt.append((self.current, error))
                 self.current = None
             raise explained(error, path) from error
         except OSError as error:
@@ -202,15 +210,19 @@ class Spool:
 
         Whether none was left for the next time; `now` is that of the monotonic clock.
         """
-        with self.locks.reading:
-            room, taken = 0, 0
-            if not self.closed and self._is_fit():
-                resting = {path for path, until in self._resting.items() if until > now}
-                known = {file.path for file in self.files} | self._left_alone | resting
-                room = max(_ADOPTED_AT_MOST - sum(file is not self.current for file in self.files), 0)
-                for owned in islice(self.directory.adopt(known, self._refused), room):
-                    taken += 1
-                    self._open(owned)
+        room, taken = 0, 0
+        if not self.closed and self._is_fit():
+            self._resting = {path: until for path, until in self._resting.items() if until > now}
+            ours = {file.path for file in self.files} | {owned.path for owned in self._salvages.values()}
+            room = max(_ADOPTED_AT_MOST - len(ours) + (self.current is not None), 0)
+            known = ours | self._left_alone | self._resting.keys()
+            for owned in islice(self.directory.adopt(known, self._refused), room):
+                taken += 1
+                with self.locks.reading:
+                    if self.closed:
+                        owned.release()
+                        break
+                    self._open(owned, now)
         self._others = self.directory.others({file.path for file in self.files})
         return taken < room or not room
 
@@ -252,24 +264,57 @@ class Spool:
             self._let_go(file, delete=True)
             return True
 
-    def set_aside(self, file: SpoolFile) -> SpoolFile | None:
-        """Keep a corrupt file under another name; with what can be read of it in a new one, which is ours."""
+    def set_aside(self, file: SpoolFile, error: Exception) -> None:
+        """Use a damaged file no more; `salvage` reads what can be read of it into a new one."""
         with self.locks.reading:
             with self.locks.writing:
                 if file not in self.files:
-                    return None
+                    return
                 if file is self.current:
                     self.current = None
                 self.files.remove(file)
                 owned = self._owned.pop(file)
                 self.moved.add(file)
             file.close()
-            return self._set_aside(owned)
+            self._begin_salvage(owned, error)
+
+    @property
+    def salvaging(self) -> bool:
+        """Whether `salvage` has something to do."""
+        return bool(self._salvages)
+
+    def salvage(self, now: float) -> None:
+        """Go on reading a damaged file for some milliseconds."""
+        with self.locks.reading:
+            job = next(iter(self._salvages), None)
+            if job is None or self.closed:
+                return
+            try:
+                if not job.step():
+                    return
+                job.close()
+                kept = self._exchange(job)
+                owned = self._salvages[job]
+                owned.identity = trusted(owned.at)
+            # Whatever it is, it is a matter of this file.
+            except Exception as error:  # noqa: BLE001 - see above
+                owned = self._end_salvage(job)
+                self._resting[owned.path] = now + _REST
+                owned.release()
+                self._tell(owned.path, f"{owned.path} is corrupt, and can't be set aside: {_told(error)}")
+                return
+            self._salvages.pop(job)
+            text = (
+                f"{owned.path} is corrupt ({one_line(job.why)}), and kept as {kept.name}: {job.events} events could be "
+                f"read and will be delivered, and {job.apart} that were quarantined{one_line(job.lost(), 2000)}"
+            )
+            self._alarm("unreadable", text, job.events)
+            self._open(owned, now)
 
     def suspect(self, file: SpoolFile, error: sqlite3.Error) -> None:
         """Reading a file failed; if it is corrupt it is set aside by whoever looks at `corrupt`."""
         if is_corrupt(error) and file in self.files:
-            self.corrupt.append(file)
+            self.corrupt.append((file, error))
 
     def trim(self, file: SpoolFile) -> None:
         """Keep the log of a file as short as the disk wants it."""
@@ -309,15 +354,19 @@ class Spool:
                 except sqlite3.Error:
                     empty = False
                 self._let_go(file, delete=empty)
+            for job in tuple(self._salvages):
+                self._end_salvage(job).release()
 
     def abandon(self) -> tuple[list[sqlite3.Connection], set[int]]:
         """In a forked child: give up what the parent has.
 
         Returns the connections, which must be neither used nor closed, and the descriptors that were inherited.
         """
-        owned = list(self._owned.values())
+        owned = [*self._owned.values(), *self._salvages.values()]
+        using: list[SpoolFile | Salvage] = [*self.files, *self._salvages]
         self._owned.clear()
-        connections = [each for file in self.files for each in file.connections()]
+        self._salvages.clear()
+        connections = [each for one in using for each in one.connections()]
         return connections, {number for each in owned for number in each.abandon()}
 
     def _add(self, file: SpoolFile, owned: Ownership) -> None:
@@ -331,55 +380,73 @@ class Spool:
         file.close()
         self._owned.pop(file).release(delete=delete)
 
-    def _open(self, owned: Ownership) -> SpoolFile | None:
+    def _open(self, owned: Ownership, now: float) -> None:
+        """Open a file that is owned. Whatever is wrong with it, no other file notices."""
+        path = owned.path
         try:
-            return self._opened(owned)
+            file = SpoolFile(path, self.locks, self._token, power=self._power, at=owned.at, patience=_ADOPTING_PATIENCE)
+        except (NewerError, UntrustedError) as error:
+            self._left_alone.add(path)
+            owned.release()
+            self._refused(path, error)
+        except Exception as error:  # noqa: BLE001 - see above
+            if is_corrupt(error):
+                self._begin_salvage(owned, error)
+                return
+            self._resting[path] = now + self._tuning.scan  # and tried again
+            owned.release()
+            self._tell(path, f"{path} can't be opened: {_told(error)}")
         except BaseException:
             owned.release()
             raise
+        else:
+            self._add(file, owned)
 
-    def _opened(self, owned: Ownership) -> SpoolFile | None:
-        try:
-            file = SpoolFile(owned.path, self.locks, self._token, power=self._power, at=owned.at)
-        except (NewerError, UntrustedError) as error:
+    def _begin_salvage(self, owned: Ownership, error: Exception) -> None:
+        self._salvaged[owned.path] += 1
+        if self._salvaged[owned.path] > _SALVAGED_AT_MOST:
             self._left_alone.add(owned.path)
             owned.release()
-            self._refused(owned.path, error)
-            return None
-        except (sqlite3.Error, OSError) as error:
-            if isinstance(error, sqlite3.Error) and is_corrupt(error):
-                return self._set_aside(owned)
-            owned.release()  # and tried again
-            self._tell(owned.path, f"{owned.path} can't be opened: {explain(error)}")
-            return None
-        self._add(file, owned)
-        return file
+            self._tell(owned.path, f"{owned.path} is corrupt again and again, and left alone: {_told(error)}")
+            return
+        job = Salvage(owned.at, owned.at.with_suffix(SALVAGE_SUFFIX), str(error))
+        self._salvages[job] = owned
 
-    def _set_aside(self, owned: Ownership) -> SpoolFile | None:
-        """At each moment either the corrupt file or all that could be read of it is what the next process finds."""
-        path, at, new = owned.path, owned.at, owned.at.with_suffix(SALVAGE_SUFFIX)
-        kept = Path(f"{at}{CORRUPT_SUFFIX}")
-        try:
-            remove(new)
-            os.close(create(new))
-            salvaged, apart = salvage(at, new, self.locks)
-            for suffix in ("-wal", ""):
-                with suppress(FileNotFoundError):
-                    os.rename(f"{at}{suffix}", f"{kept}{suffix}")
-            Path(f"{at}-shm").unlink(missing_ok=True)
-            os.rename(new, at)
-        except (sqlite3.Error, OSError) as error:
-            owned.release()
-            self._tell(path, f"{path} is corrupt, and can't be set aside: {explain(error)}")
-            return None
-        text = (
-            f"{path} is corrupt, and kept as {kept.name}: {salvaged} events could be read and will be delivered, and "
-            f"{apart} that were set apart"
-        )
-        self._alarm("unreadable", text, salvaged)
-        return self._opened(owned)
+    def _end_salvage(self, job: Salvage) -> Ownership:
+        """Give it up: it begins anew with whoever owns the file next."""
+        job.close()
+        if os.path.lexists(job.source):
+            remove(job.target)
+        return self._salvages.pop(job)
+
+    def _exchange(self, job: Salvage) -> Path:
+        """Put the new file in the place of the damaged one, and return the name under which that is kept.
+
+        At each moment either the damaged file or all that could be read of it is what the next process finds.
+        """
+        path, log = job.source, Path(f"{job.source}-wal")
+        if log.exists() and not log.stat().st_size:
+            log.unlink()
+        kept = next(name for name in _names(path) if not os.path.lexists(name))
+        for suffix in ("-wal", ""):
+            with suppress(FileNotFoundError):
+                os.rename(f"{path}{suffix}", f"{kept}{suffix}")
+        Path(f"{path}-shm").unlink(missing_ok=True)
+        os.rename(job.target, path)
+        return kept
 
     def _tell(self, path: Path, text: str) -> None:
         if path not in self._told:
             self._told.add(path)
             self._alarm("unreadable", text, 0)
+
+
+def _told(error: Exception) -> str:
+    return one_line(explain(error) if isinstance(error, (sqlite3.Error, OSError)) else type(error).__name__)
+
+
+def _names(path: Path) -> Iterator[Path]:
+    """Names for damaged files: none may take the place of an earlier one."""
+    yield Path(f"{path}{CORRUPT_SUFFIX}")
+    for number in count(2):
+        yield path.with_name(f"{path.stem}-{number}{path.suffix}{CORRUPT_SUFFIX}")

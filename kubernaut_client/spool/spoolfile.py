@@ -14,15 +14,19 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from kubernaut_client.errors import SpoolError
 
+from . import rows as reading
 from .batch import Ranges, Row
 from .directory import BUSY_SECONDS, UntrustedError, connect, unwritable, verify
+from .rows import CELL_BYTES_LIMIT, CorruptError, Sent, is_corrupt
 
 SCHEMA = 1
 """The version of the tables. Files of an older one are brought up to it when they are opened."""
@@ -42,35 +46,12 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE owner (token TEXT NOT NULL)",
     ),
 )
-_PAGE = 4096
+PAGE_BYTES = 4096
 _CHUNK = 50
 """Rows that are deleted in one transaction: about 0.2 ms."""
 _VACUUM_PAGES = 64
 _FREE_PAGES = 256
 _IDLE_LOG = 2**20
-
-
-class Sent(NamedTuple):
-    """A row of `batch`: what may have arrived. `until` belongs to the monotonic clock of the boot it names."""
-
-    id: int
-    ranges: Ranges
-    sent: float
-    boot: str
-    until: float
-    baseline: int | None
-    stored: bool
-
-
-class Quarantined(NamedTuple):
-    """An event that is kept and not sent: `kind` is why, in a word; `again` when it is tried again, in Unix seconds."""
-
-    id: int
-    kind: str
-    reason: str
-    since: int
-    again: int | None
-    row: Row
 
 
 class Locks:
@@ -87,29 +68,49 @@ class Locks:
         return bool(cast("Any", self.writing)._is_owned())
 
     @contextmanager
-    def both(self) -> Generator[None]:
-        with self.reading, self.writing:
-            yield
+    def both(self, timeout: float = -1) -> Generator[bool]:
+        """Whether both are held; `timeout`: seconds to wait for them, -1 for as long as that takes."""
+        end = time.monotonic() + timeout
+        with held(self.reading, timeout) as first:
+            rest = timeout if timeout < 0 or not first else max(end - time.monotonic(), 0)
+            with held(self.writing, rest) if first else nullcontext(False) as second:
+                yield second
+
+
+@contextmanager
+def held(lock: threading.RLock, timeout: float) -> Generator[bool]:
+    """Whether a lock is held; `timeout`: seconds to wait for it, -1 for as long as that takes."""
+    have = lock.acquire(timeout=timeout)
+    try:
+        yield have
+    finally:
+        if have:
+            lock.release()
 
 
 class TakenError(Exception):
     """Another process owns the file by now."""
 
 
-class CorruptError(sqlite3.DatabaseError):
-    """What SQLite finds in order isn't."""
-
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
-
 class SpoolFile:
     """An open file. Raises `sqlite3.Error` for what goes wrong on the disk; see `explained`."""
 
-    def __init__(self, path: Path, locks: Locks, token: str, *, power: bool = False, at: Path | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        locks: Locks,
+        token: str,
+        *,
+        power: bool = False,
+        at: Path | None = None,
+        patience: float = BUSY_SECONDS,
+    ) -> None:
         """Open it, an empty one too, and note who owns it. Call it with one of the locks.
 
-        `power`: a commit waits until the disk has it. `at`: where it is opened, with `path` for messages alone. Raises
-        `UntrustedError`, with nothing written, for a file that may be of another user or another program.
+        `power`: a commit waits until the disk has it. `at`: where it is opened, with `path` for messages alone.
+        `patience`: for how many seconds another process is waited for. Raises, with nothing written, `UntrustedError`
+        for a file that may be of another user or another program, `NewerError`, and `CorruptError` for what isn't as
+        it was written.
         """
         self.path = path
         self._at: Path = at or path
@@ -126,9 +127,11 @@ class SpoolFile:
         self._token = token
         self.unsealed_since: float | None = None
         """When the first event came, by the caller's clock, that belongs to no batch yet; for whoever seals."""
-        self._write = connect(self._at)
+        self._patience = patience
+        check_size(self._at)
+        self._write = connect(self._at, patience)
         try:
-            self._read = connect(self._at)
+            self._read = connect(self._at, patience)
             try:
                 self._set_up(power)
                 self._load()
@@ -142,16 +145,15 @@ class SpoolFile:
     def _set_up(self, power: bool) -> None:
         write = self._write
         self._read.execute("PRAGMA user_version").fetchone()  # SQLite opens its other files now
-        (version,) = write.execute("PRAGMA user_version").fetchone()
+        write.execute("PRAGMA user_version").fetchone()
         verify(self._at, 2)
-        (application,) = write.execute("PRAGMA application_id").fetchone()
-        (tables,) = write.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if application != _APPLICATION and (application or version or tables):
+        if is_foreign(write):
             raise UntrustedError(f"{self.path.name} is a database of another program")
+        version = version_of(write)
         if version > SCHEMA:
             raise NewerError(self.path, version)
         if not version:
-            write.execute(f"PRAGMA page_size = {_PAGE}")
+            write.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             write.execute("PRAGMA auto_vacuum = INCREMENTAL")
         (mode,) = write.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
@@ -165,6 +167,8 @@ class SpoolFile:
         for number in range(version, SCHEMA):
             for statement in _STEPS[number]:
                 write.execute(statement)
+        if not as_written(write):
+            raise CorruptError("its tables are not those of a spool")
         write.execute(f"PRAGMA application_id = {_APPLICATION}")
         write.execute(f"PRAGMA user_version = {SCHEMA}")
         write.execute("DELETE FROM owner")
@@ -176,6 +180,10 @@ class SpoolFile:
         (self.quarantined, self._kept_bytes, highest) = _counted(self._read, "quarantine")
         self.appended = last
         self.last = max(last, highest)
+        # Nothing else reads all of these. Their content may be anything, and is left on the disk.
+        kept = reading.select("quarantine").replace("body", "CASE typeof(body) WHEN 'blob' THEN x'' END")
+        for values in self._read.execute(kept):
+            reading.quarantined(values)
 
     def notice_appended(self) -> None:
         """Look whether an `append` that was interrupted has kept its event."""
@@ -223,19 +231,29 @@ class SpoolFile:
 
     # ---- reading ---------------------------------------------------------------------------------------------------
 
-    def after(self, identity: int, most: int) -> list[Row]:
-        """The next events behind an id."""
-        return self._rows("SELECT id, time, own, body FROM event WHERE id > ? ORDER BY id LIMIT ?", (identity, most))
+    def after(self, identity: int, most: int, most_bytes: int) -> tuple[list[Row], bool]:
+        """The next events behind an id, up to a number and a size; and whether these limits left any out."""
+        found: list[Row] = []
+        with self.locks.reading:
+            for values in self._read.execute(reading.select("event", "WHERE id > ? ORDER BY id"), (identity,)):
+                if len(found) >= most or most_bytes <= 0:
+                    return found, True
+                found.append(reading.event(values))
+                most_bytes -= len(found[-1].body)
+        return found, False
 
-    def rows(self, ids: Sequence[int]) -> list[Row]:
-        """These events, in the order of their ids."""
+    def rows(self, ids: Sequence[int], most_bytes: float = float("inf")) -> list[Row]:
+        """These events, in the order of their ids, up to a size."""
         found: list[Row] = []
         for start in range(0, len(ids), 500):
             part = ids[start : start + 500]
-            marks = ",".join("?" * len(part))
-            # What is put together here are question marks.
-            statement = f"SELECT id, time, own, body FROM event WHERE id IN ({marks}) ORDER BY id"  # noqa: S608
-            found += self._rows(statement, part)
+            clause = f"WHERE id IN ({','.join('?' * len(part))}) ORDER BY id"
+            with self.locks.reading:
+                for values in self._read.execute(reading.select("event", clause), part):
+                    if most_bytes <= 0:
+                        return found
+                    found.append(reading.event(values))
+                    most_bytes -= len(found[-1].body)
         return found
 
     def ids(self, ranges: Ranges) -> list[int]:
@@ -250,21 +268,19 @@ class SpoolFile:
     def oldest(self) -> tuple[int, int] | None:
         """The lowest id of an event, and when it was emitted."""
         with self.locks.reading:
-            found: tuple[int, int] | None = self._read.execute(
-                "SELECT id, emitted FROM event ORDER BY id LIMIT 1"
-            ).fetchone()
-        return found
+            found = self._read.execute("SELECT id, emitted FROM event ORDER BY id LIMIT 1").fetchone()
+        return None if found is None else (found[0], reading.cell("event", "emitted", found[1]))
 
     def earliest(self) -> str | None:
         """The earliest event_timestamp of what isn't stored."""
         with self.locks.reading:
-            found: str | None = self._read.execute("SELECT min(time) FROM event").fetchone()[0]
-        return found
+            (found,) = self._read.execute("SELECT min(time) FROM event").fetchone()
+        return None if found is None else str(reading.cell("event", "time", found))
 
-    def sent(self) -> list[Sent]:
+    def sent(self) -> Sequence[Sent]:
         """What may have arrived."""
         with self.locks.reading:
-            return read_sent(self._read)
+            return reading.apart([reading.sent(values) for values in self._read.execute(reading.select("batch"))])
 
     def due(self, now: float, most: int) -> list[int]:
         """Quarantined events that are to be tried again, so many at most."""
@@ -272,11 +288,6 @@ class SpoolFile:
             query = "SELECT id FROM quarantine WHERE again <= ? LIMIT ?"
             found = self._read.execute(query, (now, most)).fetchall()
         return [identity for (identity,) in found]
-
-    def _rows(self, statement: str, arguments: Sequence[Any]) -> list[Row]:
-        with self.locks.reading:
-            found = self._read.execute(statement, arguments).fetchall()
-        return [Row(identity, time, bool(own), body) for identity, time, own, body in found]
 
     # ---- writing ---------------------------------------------------------------------------------------------------
 
@@ -298,6 +309,7 @@ class SpoolFile:
 
     def stored(self, batch: int, ranges: Ranges) -> None:
         """Note that a batch arrived, and let its events go; a process that dies in the middle leaves no doubt."""
+        # `rows` has bounded them.
         parts = [
             (start, min(start + _CHUNK - 1, last)) for first, last in ranges for start in range(first, last + 1, _CHUNK)
         ]
@@ -316,6 +328,7 @@ class SpoolFile:
         """Set events apart: id, kind and reason of each. `now` and `again` are Unix seconds."""
         with self._transaction():
             for identity, kind, reason in reasons:
+                # Without RETURNING, which SQLite has from 3.35 on.
                 found = self._write.execute("SELECT length(body) FROM event WHERE id = ?", (identity,)).fetchone()
                 if found:
                     self._write.execute(
@@ -327,7 +340,8 @@ class SpoolFile:
                     self._moved(1, found[0] + ROW_BYTES)
 
     def keep_apart(self, kind: str, reason: str, emitted: int, body: bytes) -> None:
-        """Set something apart that never was an event that could be sent."""
+        """Set something apart that never was an event that could be sent; of what is too large, the beginning."""
+        body = body[: CELL_BYTES_LIMIT // 2]
         with self.locks.writing:
             self._write.execute(
                 "INSERT INTO quarantine VALUES (?, ?, ?, ?, NULL, ?, '', 0, ?)",
@@ -337,21 +351,26 @@ class SpoolFile:
             self.quarantined += 1
             self._kept_bytes += len(body) + ROW_BYTES
 
-    def release(self, identity: int) -> int:
-        """Take an event out of quarantine, and return its new id."""
+    def release(self, identity: int) -> Row | None:
+        """Take an event out of quarantine, and return it with its new id; None if it isn't there or is no event."""
         with self._transaction():
-            # Without RETURNING, which SQLite has from 3.35 on.
-            query = "SELECT length(body) FROM quarantine WHERE id = ?"
-            (size,) = self._write.execute(query, (identity,)).fetchone()
-            self._write.execute(
-                "INSERT INTO event SELECT ?, emitted, time, own, body FROM quarantine WHERE id = ?",
-                (self.last + 1, identity),
-            )
+            found = self._write.execute(reading.select("quarantine", "WHERE id = ?"), (identity,)).fetchone()
+            if found is None:
+                return None
+            kept = reading.quarantined(found)
+            new = (self.last + 1, kept.emitted, kept.time, int(kept.own), kept.body)
+            try:
+                row = reading.event(new)
+            except CorruptError:
+                self._write.execute("UPDATE quarantine SET again = NULL WHERE id = ?", (identity,))
+                return None
+            self._write.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?)", new)
             self._write.execute("DELETE FROM quarantine WHERE id = ?", (identity,))
             self.last += 1
-            self._moved(-1, -size - ROW_BYTES)
+            size = len(row.body) + ROW_BYTES
+            self._moved(-1, -size)
             self.appended = self.last
-        return self.last
+        return row
 
     def _moved(self, count: int, size: int) -> None:
         """So many events, and bytes, went into quarantine."""
@@ -360,12 +379,17 @@ class SpoolFile:
         self._event_bytes -= size
         self._kept_bytes += size
 
-    def restore(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Put in rows of another file, but for those whose id is there. They count once this file is opened anew."""
+    def restore(self, rows: Iterable[tuple[str, Sequence[Any]]]) -> None:
+        """Put in rows of another file, each with its table. They count once this file is opened anew."""
         with self._transaction():
-            for row in rows:
+            for table, row in rows:
                 # Of a table that is named here, and question marks.
-                self._write.execute(f"INSERT OR IGNORE INTO {table} VALUES ({','.join('?' * len(row))})", row)  # noqa: S608
+                self._write.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", row)  # noqa: S608
+
+    def holds(self, identity: int) -> bool:
+        """Whether there is an event with this id."""
+        with self.locks.reading:
+            return bool(self._read.execute("SELECT 1 FROM event WHERE id = ?", (identity,)).fetchone())
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
@@ -431,7 +455,7 @@ class SpoolFile:
             (busy, _, _) = self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
         finally:
-            self._write.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+            self._write.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
 
     def empty(self) -> bool:
         """Whether nothing is in it that anybody could want: by looking, as it is deleted then."""
@@ -463,42 +487,64 @@ class NewerError(Exception):
         )
 
 
-def read_sent(connection: sqlite3.Connection) -> list[Sent]:
-    """The rows of `batch`."""
-    rows = connection.execute("SELECT id, events, sent, boot, until, baseline, stored FROM batch ORDER BY id")
-    try:
-        return [
-            Sent(identity, _ranges(events), sent, boot, until, baseline, bool(stored))
-            for identity, events, sent, boot, until, baseline, stored in rows
-        ]
-    except (ValueError, TypeError) as error:
-        raise CorruptError(f"a row of batch can't be read: {error}") from error
+def check_size(path: Path) -> None:
+    """Raise `CorruptError` for what SQLite takes for a new file, and overwrites, although something was in it."""
+    size, log = (os.stat(each).st_size if os.path.exists(each) else 0 for each in (path, f"{path}-wal"))
+    if size < PAGE_BYTES and (size or log):
+        raise CorruptError(f"its first page is missing: it has {size} bytes, and its log {log}")
 
 
-def _ranges(text: str) -> Ranges:
-    return tuple((int(first), int(last)) for first, last in json.loads(text))
+def is_foreign(connection: sqlite3.Connection) -> bool:
+    """Whether a database belongs to another program."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application == _APPLICATION:
+        return False
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return bool(application or version or _tables(connection)) and not as_written(connection)
 
 
-def read_quarantined(connection: sqlite3.Connection) -> Generator[Quarantined]:
-    """The rows of `quarantine`."""
-    for identity, kind, reason, since, again, time, own, body in connection.execute(
-        "SELECT id, kind, reason, since, again, time, own, body FROM quarantine ORDER BY id"
-    ):
-        yield Quarantined(identity, kind, reason, since, again, Row(identity, time, bool(own), body))
+def version_of(connection: sqlite3.Connection) -> int:
+    """The version of the tables in a spool file; 0 if nothing is in it yet. Raises `CorruptError` for other files."""
+    version, application = (
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("user_version", "application_id")
+    )
+    if not version and not application and not _tables(connection):
+        return 0
+    if application != _APPLICATION:
+        raise CorruptError("it is a database, but no spool")
+    if version < 1:
+        raise CorruptError(f"there is no version {version} of the spool's tables")
+    return version
+
+
+def _tables(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """What a database consists of."""
+    query = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite^_%' ESCAPE '^'"
+    return set(connection.execute(query).fetchall())
+
+
+def as_written(connection: sqlite3.Connection) -> bool:
+    """Whether the tables of a file are those of this version."""
+    return _tables(connection) == _expected(SCHEMA)
+
+
+@cache
+def _expected(version: int) -> set[tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        for step in _STEPS[:version]:
+            for statement in step:
+                connection.execute(statement)
+        return _tables(connection)
 
 
 def _counted(connection: sqlite3.Connection, table: str) -> tuple[int, int, int]:
     """The events in a table, their bytes, and the highest id."""
     # One of two names.
-    query = f"SELECT count(*), ifnull(sum(length(body)), 0), ifnull(max(id), 0) FROM {table}"  # noqa: S608
-    count, size, last = cast("tuple[int, int, int]", connection.execute(query).fetchone())
-    return count, size + ROW_BYTES * count, last
-
-
-def is_corrupt(error: sqlite3.Error) -> bool:
-    """Whether an error shows that a file is no good, rather than that the disk is."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    query = f"SELECT count(*), ifnull(sum(length(body)), 0), min(id), max(id) FROM {table}"  # noqa: S608
+    count, size, first, last = connection.execute(query).fetchone()
+    for identity in (first, last) if count else ():
+        reading.cell(table, "id", identity)
+    return count, size + ROW_BYTES * count, last or 0
 
 
 def explained(error: sqlite3.Error | OSError, path: Path) -> SpoolError:

@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,17 +32,15 @@ from kubernaut_client.retry import seconds
 from . import forks
 from .directory import Directory
 from .report import AlarmKind, SpoolAlarm, SpoolReport, SpoolStatus
+from .rows import EVENT_BYTES_LIMIT
 from .sender import Sender, logger
 from .service import service_for
 from .spool import Spool
-from .spoolfile import Locks, SpoolFile
+from .spoolfile import Locks, SpoolFile, held
 from .tuning import Tuning
 
 _OLDEST_SQLITE = (3, 32)
 """The oldest that the tests run with."""
-
-EVENT_BYTES_LIMIT = 5 * 2**20 - 2
-"""Of one event as JSON in UTF-8. A build of 2025-12-30 takes any size, later ones 5 MiB for a request (2026-05)."""
 
 _AT_EXIT_SECONDS = 5.0
 _POLL = 0.05
@@ -250,7 +248,7 @@ class AuditWriter:
         end = self._end(timeout)
         wanted: dict[SpoolFile, int] = {}
         with self._urgently():
-            while not self._delivered(wanted) and time.monotonic() < end:
+            while not self._delivered(wanted, end) and time.monotonic() < end:
                 with self._sender.progress:
                     self._sender.progress.wait(min(_POLL, max(end - time.monotonic(), 0)))
         return self._report()
@@ -260,7 +258,7 @@ class AuditWriter:
         end = self._end(timeout)
         wanted: dict[SpoolFile, int] = {}
         with self._urgently():
-            while not await asyncio.to_thread(self._delivered, wanted) and time.monotonic() < end:  # noqa: ASYNC110
+            while not await asyncio.to_thread(self._delivered, wanted, end) and time.monotonic() < end:  # noqa: ASYNC110
                 # Threads settle them, and can't wake a task of a loop that may be gone by then.
                 await asyncio.sleep(min(_POLL, max(end - time.monotonic(), 0)))
         return self._report()
@@ -272,7 +270,7 @@ class AuditWriter:
         handler in the middle of an `emit`, it is done at the end of that.
         """
         end = self._end(timeout)
-        self._refuse_more()
+        self._refuse_more(end)
         if self._spool.busy_here():
             self._put_off = 5.0 if timeout is None else timeout
             return self._report()
@@ -283,7 +281,7 @@ class AuditWriter:
     async def aclose(self, timeout: float | None = 5.0) -> SpoolReport:
         """`close` for asyncio; cancelled, it waits no more."""
         end = self._end(timeout)
-        self._refuse_more()
+        self._refuse_more(end)
         try:
             if self._ended is None:
                 await self.aflush(None if timeout is None else max(end - time.monotonic(), 0))
@@ -347,10 +345,10 @@ class AuditWriter:
             return float("inf")
         return time.monotonic() + seconds("timeout", timeout, zero=True, kind=InvalidRequestError)
 
-    def _delivered(self, wanted: dict[SpoolFile, int]) -> bool:
+    def _delivered(self, wanted: dict[SpoolFile, int], end: float) -> bool:
         """Whether nothing is left of what was there at the first call, which `wanted` keeps: file → its last event.
 
-        Not before the directory was looked at for what others left.
+        Not before the directory was looked at for what others left. Looks at no file later than `end`.
         """
         if self._ended is not None or not self._started or self._spool.busy_here() or self._sender.decides():
             return True
@@ -358,16 +356,18 @@ class AuditWriter:
             return False
         if not wanted:
             wanted.update({file: file.last for file in tuple(self._spool.files)})
-        for file, last in wanted.items():
-            if file in self._spool.files:
-                oldest = self._spool.oldest_in(file)
-                if oldest is not None and oldest[0] <= last:
-                    return False
-            elif file in self._spool.moved:
-                # It was corrupt, and what could be read of it is in another one.
-                wanted.clear()
-                self._spool.moved.discard(file)
-                return False
+        with held(self._spool.locks.reading, _left(end)) as have:
+            return have and all(self._is_delivered(file, last, wanted) for file, last in tuple(wanted.items()))
+
+    def _is_delivered(self, file: SpoolFile, last: int, wanted: dict[SpoolFile, int]) -> bool:
+        if file in self._spool.files:
+            oldest = self._spool.oldest_in(file)
+            return oldest is None or oldest[0] > last
+        if file in self._spool.moved:
+            # It was corrupt, and what could be read of it is in another one.
+            wanted.clear()
+            self._spool.moved.discard(file)
+            return False
         return True
 
     @contextmanager
@@ -383,8 +383,9 @@ class AuditWriter:
     def _report(self) -> SpoolReport:
         return self._ended or self._sender.totals()
 
-    def _refuse_more(self) -> None:
-        with self._spool.locks.writing:
+    def _refuse_more(self, end: float) -> None:
+        # So that no emit goes on after this; but it may not take longer, whatever an emit waits for.
+        with held(self._spool.locks.writing, _left(end)):
             self._closed = self._spool.closed = True
 
     def _finish(self, end: float) -> SpoolReport:
@@ -392,11 +393,15 @@ class AuditWriter:
             if self._ended is not None:
                 return self._ended
             # What is in progress although all is delivered is no more than a look around.
-            self._sender.stop(min(max(end - time.monotonic(), _GRACE), _LONGEST_JOIN))
-            with self._spool.locks.both():
+            self._sender.stop(max(_left(end), _GRACE))
+            with self._spool.locks.both(max(_left(end), _GRACE)) as have:
                 report = self._sender.totals()
-                self._spool.close()
+                if have:
+                    self._spool.close()
                 self._ended = report
+            if not have:  # a thread is inside SQLite: the files are given back when it is back
+                with suppress(RuntimeError):  # at the end of an interpreter they are anyway
+                    threading.Thread(target=self._spool.close, daemon=True).start()
             self._service.close()
             _open.discard(self)
         if not report.done:
@@ -424,6 +429,11 @@ class AuditWriter:
         self._stamping, self._ending = threading.RLock(), threading.RLock()
         self._begin()
         self._spool.closed = self._closed
+
+
+def _left(end: float) -> float:
+    """Seconds until then, as a lock or a thread can be waited for."""
+    return min(max(end - time.monotonic(), 0), _LONGEST_JOIN)
 
 
 def _members(event: Event) -> dict[str, Any]:

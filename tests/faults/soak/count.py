@@ -82,6 +82,8 @@ def count(place: Path, rows: Iterable[Mapping[str, Any]], queued: Counter[str]) 
     quarantined: Counter[str] = Counter()
     waiting: Counter[str] = Counter()
     for entry in inspection.entries(place / "spool"):
+        if not entry.readable:
+            continue
         kept = waiting if entry.reason is None else quarantined
         kept[key_of(json.loads(entry.body))] += 1
     lost: Counter[str] = Counter()

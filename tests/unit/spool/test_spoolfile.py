@@ -1,5 +1,6 @@
 """One spool file: what is counted, what survives, and which versions are read."""
 
+import json
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kubernaut_client.spool import rows
 from kubernaut_client.spool import spoolfile as module
 from kubernaut_client.spool.batch import ranges_of
 from kubernaut_client.spool.spoolfile import (
@@ -19,11 +21,11 @@ from kubernaut_client.spool.spoolfile import (
     TakenError,
     explained,
     is_corrupt,
-    read_quarantined,
 )
+from tests.events import event
 
 TIME = "2026-01-31T12:00:00Z"
-BODY = b'{"event_timestamp":"2026-01-31T12:00:00Z"}'
+BODY = json.dumps(event(event_timestamp=TIME)).encode()
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_what_is_appended_is_there_for_the_next_that_opens_it(path: Path, file: 
     assert fill(file, 3) == [1, 2, 3]
     again = opened(path, "another")
     assert (again.count, again.size, again.last, again.appended) == (3, 3 * (len(BODY) + ROW_BYTES), 3, 3)
-    assert [row.id for row in again.after(1, 10)] == [2, 3]
+    assert [row.id for row in again.after(1, 10, 1000)[0]] == [2, 3]
     assert [row.body for row in again.rows([3, 1])] == [BODY, BODY]
     assert again.oldest() == (1, 1)
     again.close()
@@ -73,7 +75,7 @@ def test_a_batch_that_arrived_is_gone_with_its_events(file: SpoolFile, count: in
     assert (identity, found, sent, boot, until, baseline, stored) == (batch, ranges, 1.0, "boot", 2.0, None, False)
     file.stored(batch, ranges)
     assert file.sent() == []
-    assert [row.id for row in file.after(0, 1000)] == [ids[0], ids[-1]]
+    assert [row.id for row in file.after(0, 1000, 2**20)[0]] == [ids[0], ids[-1]]
     assert (file.count, file.size) == (2, 2 * (len(BODY) + ROW_BYTES))
     file.stored(batch, ranges)  # again, as after a disk that was full, does nothing
     assert file.count == 2
@@ -91,9 +93,10 @@ def test_what_is_set_apart_can_be_released(path: Path, file: SpoolFile) -> None:
     file.quarantine([(ids[1], "refused", "why")], 100, 200)
     assert (file.count, file.quarantined, file.size) == (2, 1, before)
     assert (file.due(199, 9), file.due(200, 9), file.due(200, 0)) == ([], [2], [])
-    assert file.release(2) == 4 == file.appended
+    released = file.release(2)
+    assert released is not None and released.id == 4 == file.appended
     assert (file.count, file.quarantined, file.size) == (3, 0, before)
-    assert [row.id for row in file.after(0, 10)] == [1, 3, 4]
+    assert [row.id for row in file.after(0, 10, 1000)[0]] == [1, 3, 4]
     file.keep_apart("invalid", "why", 5_000_000, b"{}")
     assert not file.empty() and file.quarantined == 1
     with closing(sqlite3.connect(path)) as other:
@@ -151,7 +154,7 @@ def test_an_older_file_is_brought_up_to_date(path: Path, file: SpoolFile, monkey
     monkeypatch.setattr(module, "_STEPS", steps)
     monkeypatch.setattr(module, "SCHEMA", len(steps))
     newer = opened(path)
-    assert newer.count == 2 and [row.body for row in newer.after(0, 9)] == [BODY, BODY]
+    assert newer.count == 2 and [row.body for row in newer.after(0, 9, 1000)[0]] == [BODY, BODY]
     newer.close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(steps),)
@@ -182,8 +185,8 @@ def test_quarantine_as_others_see_it(path: Path, file: SpoolFile) -> None:
     fill(file, 1)
     file.quarantine([(1, "unstorable", "why")], 100, 300)
     with closing(sqlite3.connect(path)) as connection:
-        (each,) = read_quarantined(connection)
-    assert (each.id, each.kind, each.reason, each.since, each.again, each.row.body) == (
+        (each,) = map(rows.quarantined, connection.execute(rows.select("quarantine")))
+    assert (each.id, each.kind, each.reason, each.since, each.again, each.body) == (
         1,
         "unstorable",
         "why",
