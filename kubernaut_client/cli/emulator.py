@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--build",
     default="2025-12-30",
     show_default=True,
-    help="Build of the service to play; 2025-12-27 answers a duplicate with 500.",
+    help="Build to play; 2025-12-27 answers a duplicate with 500, 2025-12-12 lists the latest versions only.",
 )
 @click.option("--dsn", metavar="DSN", help="PostgreSQL server to use, instead of starting one.")
 @click.option(

@@ -12,11 +12,11 @@ from typing import Final, LiteralString
 
 from psycopg.rows import TupleRow
 
-from kubernaut_client.emulator import goduration, gojson
+from kubernaut_client.emulator import early, goduration, gojson
 from kubernaut_client.emulator.clock import Clock
-from kubernaut_client.emulator.database import Database
 from kubernaut_client.emulator.gojson import Raw
 from kubernaut_client.emulator.gotime import GoTime, TimeError
+from kubernaut_client.emulator.service import Service
 
 _DEFAULT_LIMIT: Final = 100  # of the handler; the contract's own, 50, comes first unless the parameter is empty
 _LARGEST_LIMIT: Final = 1000
@@ -113,17 +113,19 @@ def parse_time(text: str, clock: Clock) -> GoTime:
     raise QueryFailure("query", f"invalid time format: {text} (expected: 24h, 7d, or RFC3339 timestamp)")
 
 
-async def run(database: Database, query: Query) -> dict[str, object]:
+async def run(service: Service, query: Query) -> dict[str, object]:
     """Run a query; return the reply.
 
     Raises:
         DatabaseFailure: PostgreSQL can't be reached, or doesn't take a value.
     """
-    async with database.connection() as connection:
+    async with service.database.connection() as connection:
         counted = await connection.execute(_COUNT + query.where, query.values)
         (total,) = await counted.fetchone() or (0,)
         cursor = await connection.execute(_SELECT + query.where + _ORDER, [*query.values, query.limit, query.offset])
         events = [_shown(row) for row in await cursor.fetchall()]
+    if service.early:
+        events = [early.event(event) for event in events]
     has_more = query.offset + len(events) < total
     page = {"limit": query.limit, "offset": query.offset, "total": total, "has_more": has_more}
     return {"data": events, "pagination": page}

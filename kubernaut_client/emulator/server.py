@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 import h11
 
-from kubernaut_client.emulator import cors, messages, problems, router
+from kubernaut_client.emulator import cors, early, messages, problems, router
 from kubernaut_client.emulator.clock import Clock
 from kubernaut_client.emulator.faults import Fault, Faults
 from kubernaut_client.emulator.listener import Listener
@@ -288,14 +288,15 @@ class Server:
         body = request.body
         operation = self._service.contract.operations.get(route.operation)
         try:
-            if operation is not None and operation.validated and match.validated:
+            if not self._service.early and operation is not None and operation.validated and match.validated:
                 try:
                     query = self._service.validator.check_query(operation, request.query)
                     content_type = request.headers.get("content-type", "")
                     body = self._service.validator.check_body(operation, content_type, request.body)
                 except ValidationFailure as failure:
                     return problems.validation_error(str(failure), request.path, request.headers.get("x-request-id"))
-            return await route.handler(Call(self._service, request, match.arguments, query, body))
+            reply = await route.handler(Call(self._service, request, match.arguments, query, body))
+            return early.problem(request.path, reply) if self._service.early else reply
         except Dropped:
             raise
         except Exception as error:  # noqa: BLE001  # as above

@@ -20,7 +20,7 @@ from kubernaut_client.emulator.metrics import Metrics
 from kubernaut_client.emulator.self_audit import SelfAudit
 from kubernaut_client.emulator.validation import Validator
 
-Build: TypeAlias = Literal["2025-12-30", "2025-12-27"]
+Build: TypeAlias = Literal["2025-12-30", "2025-12-27", "2025-12-12"]
 BUILDS: Final[tuple[Build, ...]] = get_args(Build)
 
 
@@ -37,6 +37,11 @@ class Service:
     dead_letters: DeadLetters
     self_audit: SelfAudit
     shutting_down: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def early(self) -> bool:
+        """Whether it is the build of 2025-12-12, which has no schema validator and forms of its own (`early.py`)."""
+        return self.build == "2025-12-12"
 
 
 @dataclass(frozen=True)

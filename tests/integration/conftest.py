@@ -25,6 +25,13 @@ def shared_unfixed_emulator() -> Iterator[Emulator]:
         yield emulator
 
 
+@pytest.fixture(scope="session")
+def shared_early_emulator() -> Iterator[Emulator]:
+    """The build of 2025-12-12, whose list shows only the latest version of each name."""
+    with Emulator(build="2025-12-12") as emulator:
+        yield emulator
+
+
 @pytest.fixture
 def emulator(shared_emulator: Emulator) -> Emulator:
     """The build of 2025-12-30: no rows, no faults, an empty log."""
@@ -37,6 +44,13 @@ def unfixed_emulator(shared_unfixed_emulator: Emulator) -> Emulator:
     """The build of 2025-12-27: no rows, no faults, an empty log."""
     shared_unfixed_emulator.reset()
     return shared_unfixed_emulator
+
+
+@pytest.fixture
+def early_emulator(shared_early_emulator: Emulator) -> Emulator:
+    """The build of 2025-12-12: no rows, no faults, an empty log."""
+    shared_early_emulator.reset()
+    return shared_early_emulator
 
 
 @pytest.fixture(params=COLOURS)

@@ -75,7 +75,7 @@ def test_port_in_use(emulator: Emulator) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--build", "2020-01-01"], "build must be one of 2025-12-30, 2025-12-27, not '2020-01-01'"),
+        (["--build", "2020-01-01"], "build must be one of 2025-12-30, 2025-12-27, 2025-12-12, not '2020-01-01'"),
         (["--port", "65536"], "65536 is not in the range"),
         (["--port", "http"], "'http' is not a valid integer"),
         (["--dsn", "nonsense"], "dsn is neither a PostgreSQL URL nor a key=value connection string"),

@@ -138,7 +138,7 @@ def test_stop_closes_everything() -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"build": "2025-12-31"}, "build must be one of 2025-12-30, 2025-12-27, not '2025-12-31'"),
+        ({"build": "2025-12-31"}, "build must be one of 2025-12-30, 2025-12-27, 2025-12-12, not '2025-12-31'"),
         ({"build": None}, "build"),
         ({"port": -1}, "port must be an integer from 0 to 65535, not -1"),
         ({"port": 65536}, "port"),

@@ -103,7 +103,7 @@ async def search(call: Call) -> Reply:
         return problems.bad_request(f"Invalid request body: {failure}")
     filters: dict[str, Any] = request["filters"]  # type: ignore[assignment]  # a struct is decoded into a dict
     for name in _MANDATORY:
-        if not filters[name]:
+        if not filters[name] and not (call.service.early and name == "component"):
             return problems.bad_request(f"filters.{name} is required")
     statement, values = _statement(request, filters)
     try:

@@ -13,7 +13,7 @@ from typing import Any, Final, LiteralString
 
 from psycopg.rows import TupleRow
 
-from kubernaut_client.emulator import gojson, problems
+from kubernaut_client.emulator import early, gojson, problems
 from kubernaut_client.emulator.database import UNIQUE_VIOLATION, DatabaseFailure
 from kubernaut_client.emulator.gojson import Raw
 from kubernaut_client.emulator.gostruct import DecodeFailure, Field, Struct, decode
@@ -169,21 +169,24 @@ async def create(call: Call) -> Reply:
             cursor = await connection.execute(_INSERT, _stored(workflow))
             row = await cursor.fetchone()
     except DatabaseFailure as failure:
-        if failure.sqlstate == UNIQUE_VIOLATION and call.service.build != "2025-12-27":
+        if failure.sqlstate == UNIQUE_VIOLATION and call.service.build == "2025-12-30":
             detail = f"Workflow '{workflow['workflow_name']}' version '{workflow['version']}' already exists"
             return problems.problem(409, "conflict", "Workflow Already Exists", detail)
         return problems.internal_error("Failed to create workflow")
     assert row is not None
     # The reply is the request with two members replaced. Times are not read back: they stay in the year 1.
     workflow.update(workflow_id=row[0], is_latest_version=True)
-    return json_reply(_shown(workflow), 201)
+    return json_reply(_shown(call.service, workflow), 201)
 
 
 async def list_all(call: Call) -> Reply:
     """GET /api/v1/workflows."""
     wanted = [name for name in _FILTERS if call.query.get(name)]
     values = [call.query[name] for name in wanted]
-    where: LiteralString = " WHERE " + " AND ".join(_FILTERS[name] for name in wanted) if wanted else ""
+    conditions: list[LiteralString] = [_FILTERS[name] for name in wanted]
+    if call.service.early:
+        conditions.append("is_latest_version")
+    where: LiteralString = " WHERE " + " AND ".join(conditions) if conditions else ""
     limit = _integer(call.query.get("limit", ""))
     limit = _DEFAULT_PAGE if limit is None or limit <= 0 else min(limit, _LARGEST_PAGE)
     offset = max(_integer(call.query.get("offset", "")) or 0, 0)
@@ -196,7 +199,7 @@ async def list_all(call: Call) -> Reply:
             workflows = [_read(row) for row in await cursor.fetchall()]
     except DatabaseFailure:
         return problems.internal_error("Failed to list workflows")
-    shown = [_shown(workflow) for workflow in workflows]
+    shown = [_shown(call.service, workflow) for workflow in workflows]
     return json_reply({"workflows": shown, "limit": limit, "offset": offset, "total": total})
 
 
@@ -207,8 +210,8 @@ async def get(call: Call) -> Reply:
     except DatabaseFailure:
         return problems.internal_error("Failed to get workflow")
     if workflow is None:
-        raise Dropped
-    return json_reply(_shown(workflow))
+        return _unknown(call)
+    return json_reply(_shown(call.service, workflow))
 
 
 async def versions(call: Call) -> Reply:
@@ -218,7 +221,7 @@ async def versions(call: Call) -> Reply:
         rows = await call.service.database.read(_SELECT + " WHERE workflow_name = %s ORDER BY created_at DESC", (name,))
     except DatabaseFailure:
         return problems.internal_error("Failed to list workflow versions")
-    shown = [_shown(_read(row)) for row in rows] or None
+    shown = [_shown(call.service, _read(row)) for row in rows] or None
     return json_reply({"workflow_name": name, "versions": shown, "total": len(rows)})
 
 
@@ -243,7 +246,7 @@ async def update(call: Call) -> Reply:
         await _set_status(call.service, workflow)
     except DatabaseFailure:
         return problems.internal_error("Failed to update workflow")
-    return json_reply(_shown(workflow))
+    return json_reply(_shown(call.service, workflow))
 
 
 async def disable(call: Call) -> Reply:
@@ -263,7 +266,7 @@ async def disable(call: Call) -> Reply:
         await _set_status(call.service, workflow)
     except DatabaseFailure:
         return problems.internal_error("Failed to disable workflow")
-    return json_reply(_shown(workflow))
+    return json_reply(_shown(call.service, workflow))
 
 
 async def _find(service: Service, workflow_id: str) -> Workflow | None:
@@ -278,10 +281,19 @@ async def _find_for_change(call: Call) -> Workflow | Reply:
     try:
         workflow = await _find(call.service, workflow_id)
     except DatabaseFailure:
-        return problems.problem(404, "not-found", "Not Found", f"Workflow not found: {workflow_id}")
-    if workflow is None:
+        return _not_found(workflow_id)
+    return _unknown(call) if workflow is None else workflow
+
+
+def _unknown(call: Call) -> Reply:
+    """The answer for an id that isn't stored: none at all, except from the early build."""
+    if not call.service.early:
         raise Dropped
-    return workflow
+    return _not_found(call.arguments["workflow_id"])
+
+
+def _not_found(workflow_id: str) -> Reply:
+    return problems.problem(404, "not-found", "Not Found", f"Workflow not found: {workflow_id}")
 
 
 async def _set_status(service: Service, workflow: Workflow) -> None:
@@ -365,7 +377,7 @@ def present(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value}
 
 
-def _shown(workflow: Workflow) -> dict[str, object]:
+def _shown(service: Service, workflow: Workflow) -> dict[str, object]:
     """A workflow as replies show it."""
     shown: dict[str, object] = {}
     for member in _WORKFLOW.fields:
@@ -383,4 +395,4 @@ def _shown(workflow: Workflow) -> dict[str, object]:
             shown[member.name] = value.text
         else:
             shown[member.name] = value
-    return shown
+    return early.workflow(shown) if service.early else shown
