@@ -7,6 +7,7 @@ values of tokens and headers and the paths of files never appear in a message or
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import ipaddress
 import os
@@ -15,14 +16,14 @@ import re
 import socket
 import ssl
 import urllib.request
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from . import __version__
-from .errors import ConfigurationError, KubernautError
+from .errors import ConfigurationError, ConnectError, KubernautError
 from .files import read_regular
 from .problems import shown
 
@@ -168,6 +169,10 @@ class TokenSource:
 
     Without an argument it is KUBERNAUT_TOKEN, else the file that KUBERNAUT_TOKEN_FILE names, else none. White space
     around a token is left out, wherever it comes from.
+
+    What is wrong with a string or a file at the start is a `ConfigurationError`. Later a source may fail for a moment
+    (a file that is being rotated, a token service that restarts), so then it is a `ConnectError`: nothing was sent, and
+    the attempt is repeated like one that found no connection.
     """
 
     def __init__(self, token: AsyncToken | None) -> None:
@@ -186,7 +191,8 @@ class TokenSource:
             raise ConfigurationError(f"token must be a string or a callable, not {type(token).__name__}")
         if isinstance(token, TokenFile):
             self._source = token.name
-            self.get()
+            with _failing_as(ConfigurationError, self._source):
+                _token(token(), self._source)
 
     @property
     def present(self) -> bool:
@@ -194,45 +200,51 @@ class TokenSource:
         return self._read is not None
 
     def get(self) -> str | None:
-        """The token now; None without one. Raises `ConfigurationError` for a source that fails or gives no token."""
+        """The token now; None without a source. Raises `ConnectError` for a source that fails or gives no token."""
         if self._read is None:
             return None
-        value = self._call()
-        if inspect.isawaitable(value):
-            if inspect.iscoroutine(value):
-                value.close()
-            raise ConfigurationError("token is an async callable: use AsyncDataStorageClient")
-        return _token(value, self._source)
+        with _failing_as(ConnectError, self._source):
+            value = self._read()
+            if not inspect.isawaitable(value):
+                return _token(value, self._source)
+        if inspect.iscoroutine(value):
+            value.close()
+        raise ConfigurationError("token is an async callable: use AsyncDataStorageClient")
 
     async def aget(self) -> str | None:
         """As `get`, where the callable may be async."""
         if self._read is None:
             return None
-        value = self._call()
-        if inspect.isawaitable(value):
-            try:
-                value = await value
-            except KubernautError:
-                raise
-            # As in _call.
-            except Exception as error:
-                raise ConfigurationError(f"{self._source} failed: {type(error).__name__}") from error
-        return _token(value, self._source)
+        task = asyncio.current_task()
+        cancellations = task.cancelling() if task else 0
+        with _failing_as(ConnectError, self._source):
+            value = self._read()
+            if inspect.isawaitable(value):
+                try:
+                    value = await value
+                except Exception as error:
+                    # A source that fails while it is cancelled must not turn the cancellation into its own failure.
+                    if task and task.cancelling() > cancellations:
+                        raise asyncio.CancelledError from error
+                    raise
+            return _token(value, self._source)
 
-    def _call(self) -> object:
-        try:
-            return self._read() if self._read else None
-        except KubernautError:
-            raise
-        except OSError as error:
-            # Neither the path: a token given in its place would be shown.
-            raise ConfigurationError(f"{self._source} can't be read: {_reason(error)}") from None
-        except UnicodeError:
-            # Its repr shows the text.
-            raise ConfigurationError(f"{self._source} must give printable ASCII") from None
-        # A callable of the user's may raise anything, and callers are promised nothing but a KubernautError.
-        except Exception as error:
-            raise ConfigurationError(f"{self._source} failed: {type(error).__name__}") from error
+
+@contextmanager
+def _failing_as(kind: type[ConfigurationError | ConnectError], source: str) -> Iterator[None]:
+    """Raise `kind` for whatever a token source raises; callers are promised nothing but a `KubernautError`."""
+    try:
+        yield
+    except KubernautError as error:
+        raise kind(str(error)) from error
+    except OSError as error:
+        # Neither the path: a token given in its place would be shown.
+        raise kind(f"{source} can't be read: {_reason(error)}") from None
+    except UnicodeError:
+        # Its repr shows the text.
+        raise kind(f"{source} must give printable ASCII") from None
+    except Exception as error:
+        raise kind(f"{source} failed: {type(error).__name__}") from error
 
 
 def _token(value: object, source: str) -> str:

@@ -7,7 +7,7 @@ KubernautError                      .operation .outcome .history .request_id .in
 ├── BootstrapError                  .report: what a bootstrap did and didn't
 ├── SpoolError                      the audit spool is full, unreadable or closed
 ├── TransportError                  no usable answer
-│   ├── ConnectError                no connection: nothing was sent
+│   ├── ConnectError                no connection, or no token for it: nothing was sent
 │   ├── RequestTimeoutError         also TimeoutError: an attempt or the whole call ran out of time
 │   └── ConnectionDroppedError      the connection ended before an answer
 ├── ResponseDecodeError             a 2xx that can't be read; .status .headers .body
@@ -199,7 +199,11 @@ class TransportError(KubernautError):
 
 
 class ConnectError(TransportError):
-    """No connection could be made (refused, unresolvable, TLS, proxy): nothing was sent."""
+    """No connection could be made (refused, unresolvable, TLS, proxy), or no token be had: nothing was sent.
+
+    A token source that fails after the client was made, or gives no token, is named in the message. Such an attempt is
+    repeated like one that found no connection.
+    """
 
 
 class RequestTimeoutError(TransportError, TimeoutError):

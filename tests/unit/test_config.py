@@ -17,7 +17,15 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubernaut_client import AsyncDataStorageClient, ConfigurationError, DataStorageClient, KubernautError, RetryPolicy
+from kubernaut_client import (
+    AsyncDataStorageClient,
+    ConfigurationError,
+    ConnectError,
+    DataStorageClient,
+    KubernautError,
+    Outcome,
+    RetryPolicy,
+)
 from kubernaut_client.config import (
     TLS,
     TokenSource,
@@ -33,16 +41,22 @@ from kubernaut_client.config import (
 CLIENTS: tuple[Any, ...] = (DataStorageClient, AsyncDataStorageClient)
 
 
-def refused(call: Callable[[], object]) -> str:
+def refused(call: Callable[[], object], kind: type[KubernautError] = ConfigurationError) -> str:
     """The message of the refusal: one printable bounded line that gives no secret away."""
-    with pytest.raises(ConfigurationError) as caught:
+    with pytest.raises(kind) as caught:
         call()
+    assert caught.value.outcome is Outcome.NOT_SENT
     message = str(caught.value)
     assert message.isprintable()
     assert len(message) < 500
     assert "SECRET" not in message
     assert "SECRET" not in repr(caught.value)
     return message
+
+
+def unavailable(call: Callable[[], object]) -> str:
+    """The same of a token source that fails later than at the start, which is repeated as a refused connection is."""
+    return refused(call, ConnectError)
 
 
 # Base URLs -----------------------------------------------------------------------------------------------------------
@@ -370,13 +384,13 @@ def test_tokens_of_another_type(token: Any) -> None:
 
 @pytest.mark.parametrize("value", JUNK, ids=range(len(JUNK)))
 def test_callables_that_return_junk(value: Any) -> None:
-    assert "token" in refused(lambda: TokenSource(lambda: value).get())
-    assert "token" in refused(lambda: asyncio.run(TokenSource(lambda: value).aget()))
+    assert "token" in unavailable(lambda: TokenSource(lambda: value).get())
+    assert "token" in unavailable(lambda: asyncio.run(TokenSource(lambda: value).aget()))
 
     async def given_later() -> Any:
         return value
 
-    assert "token" in refused(lambda: asyncio.run(TokenSource(given_later).aget()))
+    assert "token" in unavailable(lambda: asyncio.run(TokenSource(given_later).aget()))
 
 
 def test_callables_that_fail() -> None:
@@ -386,14 +400,14 @@ def test_callables_that_fail() -> None:
     async def broken_later() -> str:
         raise RuntimeError("SECRET")
 
-    assert "RuntimeError" in refused(lambda: TokenSource(broken).get())
-    assert "RuntimeError" in refused(lambda: asyncio.run(TokenSource(broken).aget()))
-    assert "RuntimeError" in refused(lambda: asyncio.run(TokenSource(broken_later).aget()))
+    assert "RuntimeError" in unavailable(lambda: TokenSource(broken).get())
+    assert "RuntimeError" in unavailable(lambda: asyncio.run(TokenSource(broken).aget()))
+    assert "RuntimeError" in unavailable(lambda: asyncio.run(TokenSource(broken_later).aget()))
 
 
 def test_callables_that_take_arguments() -> None:
     wrong: Any = lambda name: name  # noqa: E731
-    assert "token" in refused(lambda: TokenSource(wrong).get())
+    assert "token" in unavailable(lambda: TokenSource(wrong).get())
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, SystemExit, GeneratorExit])
@@ -405,15 +419,51 @@ def test_interrupts_pass(failure: type[BaseException]) -> None:
         TokenSource(interrupted).get()
 
 
-def test_errors_of_our_own_pass() -> None:
-    mine = KubernautError("mine")
+def test_an_error_of_ours_that_a_callable_raises_is_not_one_about_the_request() -> None:
+    """A callable may use a client of its own; what that one was refused says nothing of this request."""
 
     def failing() -> str:
-        raise mine
+        raise KubernautError("mine", outcome=Outcome.UNKNOWN)
 
-    with pytest.raises(KubernautError) as caught:
-        TokenSource(failing).get()
-    assert caught.value is mine
+    assert unavailable(TokenSource(failing).get) == "mine"
+
+
+async def test_a_source_that_fails_while_it_is_cancelled_does_not_replace_the_cancellation() -> None:
+    waiting = asyncio.Event()
+
+    async def failing() -> str:
+        try:
+            waiting.set()
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("while it cleans up")
+
+    task = asyncio.ensure_future(TokenSource(failing).aget())
+    await waiting.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_source_may_fail_in_a_task_that_was_cancelled_before() -> None:
+    """As in the cleanup of a cancelled task, which may still want to send something."""
+
+    async def later() -> str:
+        raise RuntimeError
+
+    async def cleaning_up() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            with pytest.raises(ConnectError):
+                await TokenSource(later).aget()
+            raise
+
+    task = asyncio.ensure_future(cleaning_up())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 def test_a_callable_is_asked_every_time() -> None:
@@ -457,8 +507,13 @@ def test_a_token_file_is_read_again_when_it_was_replaced(monkeypatch: pytest.Mon
     other.write_text("two")
     other.replace(file)
     assert source.get() == "two"
+    for content in ("", "\n", "two tokens"):
+        file.write_text(content)
+        assert "KUBERNAUT_TOKEN_FILE" in unavailable(source.get)
     file.unlink()
-    assert "KUBERNAUT_TOKEN_FILE" in refused(source.get)
+    assert "KUBERNAUT_TOKEN_FILE" in unavailable(source.get)
+    file.write_text("three")
+    assert source.get() == "three"
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"SECRET SECRET", b"SECRET\nSECRET", b"\xff\xfeSECRET", b"SECRET\0"])
