@@ -169,6 +169,12 @@ def ascending(version: Callable[[V], str], rows: Iterable[V]) -> list[V]:
     return sorted(rows, key=key)
 
 
+def above(version: str, other: str) -> bool:
+    """Whether a version is higher than another one; no if that can't be said."""
+    mine, theirs = version_key(version), version_key(other)
+    return mine is not None and theirs is not None and mine > theirs
+
+
 def compare(wanted: Mapping[str, Any], stored: StoredWorkflow) -> tuple[Difference, ...]:
     """The fields that `wanted` (a checked request body) sets and `stored` has otherwise.
 
@@ -306,13 +312,14 @@ def decide(wanted: Wanted, rows: Sequence[StoredWorkflow], given: frozenset[str]
             warnings.append(f"its status is {_quoted(existing.status)}, not {wanted.payload['status']!r}")
     else:
         action = "create"
-        order = _order(wanted.version, latest.version if latest else None)
-        if order is None and (latest is not None or len(given) > 1):
+        marked = [row.version for row in rows if row.is_latest_version]
+        higher = next((version for version in marked if above(version, wanted.version)), None)
+        if higher is not None:
+            action = "create" if allow_demote else "demotes"
+            warnings.append(f"search would show it instead of {_quoted(higher)}, which is higher")
+        elif (latest or len(given) > 1) and None in map(version_key, (wanted.version, *marked[:1])):
             others = _quoted(latest.version) if latest else "the other versions"
             warnings.append(f"can't be ordered against {others}; whatever is created last is the latest")
-        elif latest is not None and order == "below":
-            action = "create" if allow_demote else "demotes"
-            warnings.append(f"search would show it instead of {_quoted(latest.version)}, which is higher")
     warnings += _hiding(wanted, rows, latest, action)
     return PlanRow(
         wanted.name,
@@ -327,18 +334,9 @@ def decide(wanted: Wanted, rows: Sequence[StoredWorkflow], given: frozenset[str]
     )
 
 
-def _order(version: str, latest: str | None) -> Literal["below", "above"] | None:
-    """Where a version stands against the latest one; None if that can't be said."""
-    mine = version_key(version)
-    theirs = mine if latest is None else version_key(latest)
-    if mine is None or theirs is None:
-        return None
-    return "below" if mine < theirs else "above"
-
-
 def _out_of_order(wanted: Wanted, rows: Sequence[StoredWorkflow], latest: StoredWorkflow | None) -> Iterator[str]:
     """The service marks what came last as the latest, and sometimes two that came together."""
-    if latest is not None and _order(latest.version, wanted.version) == "below":
+    if latest is not None and above(wanted.version, latest.version):
         yield f"search shows {_quoted(latest.version)}, which is lower and was stored later"
     if sum(row.is_latest_version for row in rows) > 1 and latest is not None and latest.version == wanted.version:
         yield "more than one version is marked as the latest: search may show any of them"

@@ -59,11 +59,11 @@ class Created:
     recovered: bool
 
 
-async def create(payload: Mapping[str, Any], call: AsyncCall, *, settle_conflict: bool = True) -> Created:
+async def create(payload: Mapping[str, Any], call: AsyncCall, *, settle_existing: bool = True) -> Created:
     """Store one version (`settle.create_verdict`).
 
-    Without `settle_conflict` a 409 for a first attempt is raised as it is: a bootstrap learns of many at once what they
-    were about.
+    Without `settle_existing` a 409, or a 500 that may be one, is raised as it is for a first attempt: a bootstrap
+    learns of many at once what they were about.
     """
     request = CREATE_WORKFLOW.request(body=Body(dict(payload)))
     try:
@@ -74,7 +74,7 @@ async def create(payload: Mapping[str, Any], call: AsyncCall, *, settle_conflict
         seen = settle.create_seen(error, unknown_before=unknown_before)
         if seen is settle.CreateSeen.OTHER:
             raise
-        if seen is settle.CreateSeen.CONFLICT and not (settle_conflict or unknown_before):
+        if settle.may_exist(error) and not (settle_existing or unknown_before):
             raise
         found, stored, differences = await _find(payload, call)
         verdict = settle.create_verdict(seen, found, unknown_before=unknown_before)

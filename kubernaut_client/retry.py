@@ -26,6 +26,7 @@ from .errors import (
 from .problems import shown
 
 _TRANSIENT = frozenset({429, 502, 503, 504})
+_ABOUT_THE_REQUEST = frozenset({400, 409, 413, 422})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,16 @@ def repeatable(error: KubernautError, *, write: bool) -> bool:
     if isinstance(error, ResponseDecodeError):
         return error.cut
     return isinstance(error, ConnectionDroppedError | RequestTimeoutError)
+
+
+def met_by_all(error: KubernautError) -> bool:
+    """Whether every other request must be expected to fail so, too, as the failure says nothing of what was sent.
+
+    No connection, no token, no answer, or one that isn't about this request: a gateway's, a redirect, a 401 or 403.
+    """
+    if isinstance(error, APIError):
+        return lost(error) or (error.status < 500 and error.status not in _ABOUT_THE_REQUEST)
+    return isinstance(error, TransportError | ConfigurationError)
 
 
 def lost(error: KubernautError) -> bool:

@@ -102,6 +102,11 @@ def create_seen(error: KubernautError, *, unknown_before: bool = False) -> Creat
     return CreateSeen.LOST if unknown_before else CreateSeen.OTHER
 
 
+def may_exist(error: KubernautError) -> bool:
+    """Whether a create failed as it does where the version exists: with 409, or with the 500 of builds without one."""
+    return create_seen(error) in (CreateSeen.CONFLICT, CreateSeen.FAULT)
+
+
 def create_verdict(seen: CreateSeen, found: Found, *, unknown_before: bool) -> CreateVerdict:
     """The create procedure. `unknown_before`: an earlier attempt of the same call had no answer.
 

@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar, cast
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 GRACE = 1.0
-"""Seconds for which an interrupted owner waits for what is in progress; a thread can't be cancelled."""
+"""Seconds for which an interrupted owner waits for what is in progress; a thread can't be cancelled, a task may ignore
+it."""
 
 
 class Workers(Generic[T, R]):
@@ -45,17 +46,24 @@ class Workers(Generic[T, R]):
 
     def next(self) -> tuple[T, R]:
         """Wait for one of the jobs that are in progress; raises what it raised."""
-        return self._taken(*self._done.get())
+        ticket, result, error = self._done.get()
+        self.active -= 1
+        if error is not None:
+            raise error
+        return ticket, cast("R", result)
 
     def drain(self) -> list[tuple[T, R]]:
-        """The results of jobs that end within `GRACE`; the others are given up."""
+        """The results of jobs that end within `GRACE`; the others are given up, and so are those that raise."""
         ended: list[tuple[T, R]] = []
         end = time.monotonic() + GRACE
         while self.active:
             try:
-                ended.append(self._taken(*self._done.get(timeout=max(end - time.monotonic(), 0))))
+                ticket, result, error = self._done.get(timeout=max(end - time.monotonic(), 0))
             except Empty:
                 break
+            self.active -= 1
+            if error is None:
+                ended.append((ticket, cast("R", result)))
         return ended
 
     def __enter__(self) -> Self:
@@ -66,12 +74,6 @@ class Workers(Generic[T, R]):
     ) -> None:
         for _ in range(self._threads):
             self._jobs.put(None)
-
-    def _taken(self, ticket: T, result: Any, error: BaseException | None) -> tuple[T, R]:
-        self.active -= 1
-        if error is not None:
-            raise error
-        return ticket, result
 
     def _work(self) -> None:
         while (task := self._jobs.get()) is not None:
@@ -105,12 +107,17 @@ class AsyncWorkers(Generic[T, R]):
         return self._tasks.pop(task), task.result()
 
     async def drain(self) -> list[tuple[T, R]]:
-        """The results of the jobs that have ended; the others are cancelled."""
+        """The results of the jobs that have ended; the others are cancelled. Those that raise are given up."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks)
-        ended = [(ticket, task.result()) for task, ticket in self._tasks.items() if not task.cancelled()]
+            # A job that doesn't end by it must not hold up the owner.
+            await asyncio.wait(self._tasks, timeout=GRACE)
+        ended = [
+            (ticket, task.result())
+            for task, ticket in self._tasks.items()
+            if task.done() and not task.cancelled() and task.exception() is None
+        ]
         self._tasks.clear()
         self._ended.clear()
         return ended

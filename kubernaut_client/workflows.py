@@ -19,7 +19,7 @@ from kubernaut_datastorage.models import DetectedLabels, RemediationWorkflow, St
 from . import bootstrap, limits, procedures
 from .bootstrap import Progress
 from .errors import APIError, ConflictError, InvalidRequestError, KubernautError, error_for, received
-from .execute import AsyncCall, AsyncOptions
+from .execute import AsyncCall, AsyncOptions, Clock
 from .operations import CREATE_WORKFLOW, DISABLE_WORKFLOW, LIST_WORKFLOWS, SEARCH_WORKFLOWS, UPDATE_WORKFLOW, Body
 from .plan import Difference, Plan, PlanRow, Wanted, check, compare, decide, version_key
 from .problems import one_line
@@ -302,7 +302,7 @@ class AsyncWorkflows:
         given, and by version within a name. A workflow that our own checks refuse is a row `invalid`.
         `deadline` is for the whole plan; without it each request has the deadline of the retry policy.
         """
-        clock = bootstrap.Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline)
         return await bootstrap.plan(check(workflows), clock, allow_demote=allow_demote)
 
     async def apply(
@@ -334,7 +334,7 @@ class AsyncWorkflows:
         rows = plan.rows if isinstance(plan, Plan) else (plan,)  # pyright: ignore[reportUnnecessaryIsInstance]
         if not all(isinstance(row, PlanRow) for row in rows):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidRequestError("plan: must be what plan() returned", field="plan")
-        clock = bootstrap.Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline)
         return await bootstrap.Apply(plan, clock, concurrency, progress).run(on_drift=on_drift, stale=True)
 
     async def bootstrap(
@@ -350,7 +350,7 @@ class AsyncWorkflows:
     ) -> BootstrapReport:
         """Make the catalog hold these workflows: `plan`, then `apply`. Nothing is written where nothing is to do."""
         _check_apply(concurrency, on_drift, progress)
-        clock = bootstrap.Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline)
         plan = await bootstrap.plan(check(workflows), clock, allow_demote=allow_demote)
         return await bootstrap.Apply(plan, clock, concurrency, progress).run(on_drift=on_drift, stale=False)
 

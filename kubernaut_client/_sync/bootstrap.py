@@ -10,55 +10,27 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID
 
 from kubernaut_datastorage.models import StoredWorkflow
 
+from .. import settle
 from . import procedures
-from ..errors import (
-    BootstrapError,
-    ConfigurationError,
-    ConflictError,
-    InvalidRequestError,
-    KubernautError,
-    Outcome,
-    RequestTimeoutError,
-    TransportError,
-)
-from .execute import Call, Options
-from ..operations import LIST_WORKFLOWS
-from ..plan import Plan, PlanRow, Wanted, ascending, compare, decide
+from ..errors import BootstrapError, ConflictError, KubernautError, Outcome
+from .execute import Call, Clock
+from ..operations import CREATE_WORKFLOW, LIST_WORKFLOWS
+from ..plan import Plan, PlanRow, Wanted, above, ascending, compare, decide
 from ..report import BootstrapReport, By, ReportAction, ReportRow
-from ..retry import seconds
+from ..retry import met_by_all
 from ..schedule import Schedule
 from ..workers import Workers
 
 Progress = Callable[[int, int, ReportRow], object]
 
 _logger = logging.getLogger("kubernaut_client")
-# The caller's own mistakes: every row would meet them, so they end the bootstrap.
-_MISUSE = (ConfigurationError, InvalidRequestError)
-
-
-class Clock:
-    """Calls within one deadline, if there is one; else each has the deadline of the retry policy."""
-
-    def __init__(self, options: Options, timeout: float | None, deadline: float | None) -> None:
-        self._options = options
-        self._timeout = timeout
-        self._end = (
-            None if deadline is None else time.monotonic() + seconds("deadline", deadline, kind=InvalidRequestError)
-        )
-
-    def call(self) -> Call:
-        if self._end is None:
-            return self._options.call(self._timeout)
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise RequestTimeoutError("the deadline was over before it was sent")
-        return self._options.call(self._timeout, min(left, self._options.retry.deadline))
 
 
 def plan(wanted: Sequence[Wanted], clock: Clock, *, allow_demote: bool) -> Plan:
@@ -100,7 +72,8 @@ def _rows(names: Mapping[str, frozenset[str]], clock: Clock, seen: set[UUID]) ->
                 rows[row.workflow_name].append(row)
             seen.update(row.workflow_id for row in page.workflows)
             if not page.bad and not remaining:
-                return rows
+                left = {name for name in left if "/" not in name and _in_doubt(rows[name], names[name])}
+                break
             left -= {name for name in {row.workflow_name for row in found} if _resolved(rows[name], names[name])}
             slashed = any("/" in name for name in left)
             if slashed:
@@ -117,6 +90,24 @@ def _resolved(rows: Sequence[StoredWorkflow], versions: frozenset[str]) -> bool:
     return versions <= {row.version for row in rows} and any(row.is_latest_version for row in rows)
 
 
+def _in_doubt(rows: Sequence[StoredWorkflow], versions: frozenset[str]) -> bool:
+    """Whether one of these versions may be stored although a walk to the end didn't show it.
+
+    Some builds list only the latest version of each name. A version above that one is new as far as anybody can tell;
+    creating it finds out.
+    """
+    missing = versions - {row.version for row in rows}
+    return any(not above(version, row.version) for version in missing for row in rows if row.is_latest_version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exists:
+    """A create that was answered as if its row existed; `maybe_ours`: an earlier attempt may have stored it."""
+
+    error: KubernautError
+    maybe_ours: bool
+
+
 class Apply:
     """One apply: creates what a plan says, names side by side, and keeps count of what became of every row."""
 
@@ -126,7 +117,8 @@ class Apply:
         self._concurrency = concurrency
         self._progress = progress
         self._done: dict[int, ReportRow] = {}
-        self._schedule = Schedule([row for row in plan if row.action == "create"], concurrency)
+        creates = [row for row in plan if row.action == "create"]
+        self._schedule = Schedule(creates, concurrency, demote=plan.allow_demote)
         self._given: dict[str, set[str]] = {}
         for row in plan:
             if row.error is None:
@@ -135,7 +127,7 @@ class Apply:
         self._started: dict[int, float] = {}
         self._maybe_ours: set[int] = set()
         self._stopped: KubernautError | None = None
-        self._timeouts = 0
+        self._in_vain = 0
         self._begun = False
 
     def run(self, *, on_drift: str, stale: bool) -> BootstrapReport:
@@ -154,16 +146,13 @@ class Apply:
         for number, result in enumerate(list(self._done.values()), start=1):
             self._tell(number, result)
         self._begun = True
-        with Workers[PlanRow, ReportRow | ConflictError]() as workers:
+        with Workers[PlanRow, ReportRow | _Exists]() as workers:
             try:
                 self._send(workers)
             except BaseException:
-                for row, answer in workers.drain():
-                    self._answered(row, answer)
-                for row in self._unfinished():
-                    if self._schedule.in_progress(row) and id(row) not in self._done:
-                        interrupted = KubernautError("interrupted while it was sent", outcome=Outcome.UNKNOWN)
-                        self._finish(row, _failed(row, interrupted))
+                # Whatever else goes wrong by now must not take the place of what ended it.
+                with suppress(Exception):
+                    self._interrupted(workers)
                 raise
         return BootstrapReport(tuple(self._done[id(row)] for row in self._plan))
 
@@ -173,7 +162,7 @@ class Apply:
         if on_drift == "fail" and (report.drifted or report.demotes or report.superseded):
             raise BootstrapError(f"nothing was written: {report}", report=report, outcome=Outcome.NOT_SENT)
 
-    def _send(self, workers: Workers[PlanRow, ReportRow | ConflictError]) -> None:
+    def _send(self, workers: Workers[PlanRow, ReportRow | _Exists]) -> None:
         while True:
             while workers.active < self._schedule.width and not self._stopped and (ready := self._schedule.take()):
                 self._started[id(ready)] = time.monotonic()
@@ -183,88 +172,104 @@ class Apply:
                 self._answered(row, answer)
                 if self._schedule.walk_due and not self._stopped:
                     self._explain()
-            elif self._schedule.disputed and not self._stopped:
-                self._settle_disputes()
+            elif self._schedule.unsettled and not self._stopped:
+                self._settle_rest()
             else:
                 break
-        disputes = {id(row): conflict for row, conflict in self._schedule.disputed.values()}
-        for row in self._unfinished():
-            error = disputes.get(id(row)) or KubernautError(f"not sent: {self._stopped}")
-            self._finish(row, _failed(row, error))
+        self._finish_rest(lambda _: KubernautError(f"not sent: {self._stopped}"))
 
-    def _unfinished(self) -> list[PlanRow]:
-        """The rows that are to be created and of which nothing final is known."""
-        return [row for rows in self._schedule.left.values() for row in rows]
+    def _interrupted(self, workers: Workers[PlanRow, ReportRow | _Exists]) -> None:
+        for row, answer in workers.drain():
+            self._answered(row, answer)
+
+        def unknown(row: PlanRow) -> KubernautError | None:
+            if not self._schedule.in_progress(row):
+                return None
+            return KubernautError("interrupted while it was sent", outcome=Outcome.UNKNOWN)
+
+        self._finish_rest(unknown)
+
+    def _finish_rest(self, otherwise: Callable[[PlanRow], KubernautError | None]) -> None:
+        """Report the rows of which nothing final is known: as what they met, or what `otherwise` says."""
+        met = {id(row): error for row, error in self._schedule.unsettled.values()}
+        for rows in self._schedule.left.values():
+            for row in rows:
+                error = met.get(id(row)) or otherwise(row)
+                if error is not None and id(row) not in self._done:
+                    self._finish(row, _failed(row, error))
 
     def _seconds(self, row: PlanRow) -> float:
         """How long ago a row was sent."""
         return time.monotonic() - self._started[id(row)]
 
-    def _create(self, row: PlanRow) -> ReportRow | ConflictError:
-        """The result for a row, or the 409 that it met."""
+    def _create(self, row: PlanRow) -> ReportRow | _Exists:
+        """The result for a row, or the 409 or 500 that it met."""
+        call: Call | None = None
         try:
-            created = procedures.create(row.payload, self._clock.call(), settle_conflict=False)
-        except ConflictError as error:
-            if error.existing is None:
-                return error
-            return replace(_found(row, error.existing), seconds=self._seconds(row))
-        except _MISUSE:
-            raise
+            call = self._clock.call()
+            created = procedures.create(row.payload, call, settle_existing=False)
         except KubernautError as error:
+            if isinstance(error, ConflictError) and error.existing is not None:
+                return replace(_found(row, error.existing), seconds=self._seconds(row))
+            if call is not None and settle.may_exist(error):
+                return _Exists(error, maybe_ours=call.unknown_before(CREATE_WORKFLOW))
             return replace(_failed(row, error), seconds=self._seconds(row))
         by: By = "recovered" if created.recovered else "us"
         identity = str(created.workflow.workflow_id)
         return ReportRow(row.name, row.version, "created", by, identity, (), row.warnings, self._seconds(row))
 
-    def _answered(self, row: PlanRow, result: ReportRow | ConflictError) -> None:
-        if isinstance(result, ConflictError):
-            self._timeouts = 0
+    def _answered(self, row: PlanRow, result: ReportRow | _Exists) -> None:
+        if isinstance(result, _Exists):
+            self._in_vain = 0
             if result.maybe_ours:
                 self._maybe_ours.add(id(row))
-            known = self._schedule.conflict(row, result)
+            known = self._schedule.conflict(row, result.error)
             if known:
                 self._settle(row, known)
+            return
+        self._watch(result.error)
+        if result.error is not None:
+            self._fail(row, result.error)
             return
         self._finish(row, result)
         if result.action == "created":
             self._schedule.created(row)
-        elif result.error is None:
-            self._schedule.met(row)
         else:
-            self._give_up(row)
-        self._watch(result.error)
+            self._schedule.met(row)
 
     def _watch(self, error: KubernautError | None) -> None:
-        """Stop when nobody is there: asking again for every other workflow would take as many deadlines."""
-        self._timeouts = self._timeouts + 1 if isinstance(error, RequestTimeoutError) else 0
-        unsent = isinstance(error, TransportError) and error.outcome is Outcome.NOT_SENT
-        if unsent or self._timeouts >= self._concurrency:
+        """Stop when nothing gets through: as many in a row as are in progress fail for what all others would meet."""
+        self._in_vain = self._in_vain + 1 if error is not None and met_by_all(error) else 0
+        if self._in_vain >= self._concurrency:
             self._stopped = error
 
-    def _give_up(self, row: PlanRow) -> None:
+    def _fail(self, row: PlanRow, error: KubernautError) -> None:
+        """Report a row that failed, and the later versions of its name, which aren't sent."""
+        failed = _failed(row, error)
+        self._finish(row, replace(failed, seconds=self._seconds(row)) if id(row) in self._started else failed)
         for later in self._schedule.failed(row):
-            error = KubernautError(f"not sent: version {row.version!r} before it failed")
-            self._finish(later, _failed(later, error))
+            self._finish(later, _failed(later, KubernautError(f"not sent: version {row.version!r} before it failed")))
 
     def _compare_again(self) -> None:
         """Look for what was stored since the plan was made; raises if that can't be seen."""
         if self._seen is None:
-            self._look(self._schedule.left)
+            names = set(self._schedule.left)
         else:
             self._read_news(self._seen)
+            names = set(self._schedule.unsettled)
+        for name in names:
+            self._look(name)
 
     def _explain(self) -> None:
         """Look for what the conflicts were about.
 
-        A failure only means that nothing more is known yet: what is in dispute at the end is looked at once more.
+        A failure only means that nothing more is known yet: what is unsettled at the end is asked for by name.
         """
         try:
             if self._seen is None:
-                self._look(self._schedule.disputed)
+                self._schedule.news(())
             else:
                 self._read_news(self._seen)
-        except _MISUSE:
-            raise
         except KubernautError as error:
             self._schedule.news(())
             _logger.warning("the catalog couldn't be read (%s); the bootstrap goes on", type(error).__name__)
@@ -279,52 +284,38 @@ class Apply:
                 break
         # Only now: of a walk that broke off, the rows below would never be read.
         seen.update(row.workflow_id for row in rows)
-        self._learn(rows)
+        for row, known in self._schedule.news(rows):
+            self._settle(row, known)
 
-    def _settle_disputes(self) -> None:
-        disputed = self._schedule.disputed
+    def _settle_rest(self) -> None:
+        """Ask by name for what no walk has explained: creates that failed as for a duplicate, overtaken versions."""
         if self._schedule.walk_due:
             self._explain()
             return
-        failure: KubernautError | None = None
-        try:
-            self._look(disputed)
-        except _MISUSE:
-            raise
-        except KubernautError as error:
-            failure = error
-        for name, (row, conflict) in self._schedule.disputed.items():
-            if name in disputed and disputed[name][0] is row:
-                if failure is not None:
-                    # What kept us from looking says nothing of the write.
-                    failure.outcome = conflict.outcome
-                self._finish(row, _failed(row, failure or conflict))
-                self._give_up(row)
-
-    def _look(self, names: Iterable[str]) -> None:
-        left = self._schedule.left
-        wanted = {name: frozenset(row.version for row in left[name]) for name in names}
-        rows = _rows(wanted, self._clock, set())
-        self._learn([row for stored in rows.values() for row in stored])
-
-    def _learn(self, rows: Sequence[StoredWorkflow]) -> None:
-        for row, known in self._schedule.news(rows):
-            self._settle(row, known)
-        if self._plan.allow_demote:
-            return
-        left = self._schedule.left
-        for name in self._schedule.overtaken():
-            # What a walk shows of a name may be a part of it only.
+        for name, (row, met) in self._schedule.unsettled.items():
+            if self._stopped:
+                return
             try:
-                stored = procedures.versions(name, self._clock.call())
-            except _MISUSE:
-                raise
+                self._look(name)
             except KubernautError as error:
-                self._finish(left[name][0], _failed(left[name][0], error))
-                self._give_up(left[name][0])
+                # What kept us from looking says nothing of the write.
+                error.outcome = Outcome.NOT_SENT if met is None else met.outcome
+                self._watch(error)
+                self._fail(row, error)
                 continue
-            for row in left[name]:
-                self._settle(row, stored)
+            self._in_vain = 0
+            if met is not None and self._schedule.unsettled.get(name, (None,))[0] is row:
+                if id(row) not in self._maybe_ours:
+                    met.outcome = Outcome.REFUSED
+                    met.evidence = ("the version isn't stored",)
+                self._fail(row, met)
+
+    def _look(self, name: str) -> None:
+        """Settle what is left of a name by everything that is stored of it; what isn't there is still to be created."""
+        stored = procedures.versions(name, self._clock.call())
+        self._schedule.known(name, stored)
+        for row in self._schedule.left.get(name, ()):
+            self._settle(row, stored)
 
     def _settle(self, row: PlanRow, known: Sequence[StoredWorkflow]) -> None:
         """Report a row that isn't to be created after all; by the rows of its name that are stored by now."""

@@ -57,6 +57,26 @@ class Options:
         )
 
 
+class Clock:
+    """Calls within one deadline, if there is one; else each has the deadline of the retry policy."""
+
+    def __init__(self, options: Options, timeout: float | None, deadline: float | None) -> None:
+        self._options = options
+        self._timeout = timeout
+        self._deadline = (
+            None if deadline is None else time.monotonic() + seconds("deadline", deadline, kind=InvalidRequestError)
+        )
+
+    def call(self) -> Call:
+        """The next call. Raises `RequestTimeoutError` when the time is up."""
+        if self._deadline is None:
+            return self._options.call(self._timeout)
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise RequestTimeoutError("the deadline was over before it was sent")
+        return self._options.call(self._timeout, min(left, self._options.retry.deadline))
+
+
 def execute(operation: Operation[T], request: Request, options: Options) -> T:
     """One operation as a call of its own."""
     return options.call().execute(operation, request)

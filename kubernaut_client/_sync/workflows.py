@@ -21,7 +21,7 @@ from .. import limits
 from . import bootstrap, procedures
 from .bootstrap import Progress
 from ..errors import APIError, ConflictError, InvalidRequestError, KubernautError, error_for, received
-from .execute import Call, Options
+from .execute import Call, Options, Clock
 from ..operations import CREATE_WORKFLOW, DISABLE_WORKFLOW, LIST_WORKFLOWS, SEARCH_WORKFLOWS, UPDATE_WORKFLOW, Body
 from ..plan import Difference, Plan, PlanRow, Wanted, check, compare, decide, version_key
 from ..problems import one_line
@@ -304,7 +304,7 @@ class Workflows:
         given, and by version within a name. A workflow that our own checks refuse is a row `invalid`.
         `deadline` is for the whole plan; without it each request has the deadline of the retry policy.
         """
-        clock = bootstrap.Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline)
         return bootstrap.plan(check(workflows), clock, allow_demote=allow_demote)
 
     def apply(
@@ -336,7 +336,7 @@ class Workflows:
         rows = plan.rows if isinstance(plan, Plan) else (plan,)  # pyright: ignore[reportUnnecessaryIsInstance]
         if not all(isinstance(row, PlanRow) for row in rows):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidRequestError("plan: must be what plan() returned", field="plan")
-        clock = bootstrap.Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline)
         return bootstrap.Apply(plan, clock, concurrency, progress).run(on_drift=on_drift, stale=True)
 
     def bootstrap(
@@ -352,7 +352,7 @@ class Workflows:
     ) -> BootstrapReport:
         """Make the catalog hold these workflows: `plan`, then `apply`. Nothing is written where nothing is to do."""
         _check_apply(concurrency, on_drift, progress)
-        clock = bootstrap.Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline)
         plan = bootstrap.plan(check(workflows), clock, allow_demote=allow_demote)
         return bootstrap.Apply(plan, clock, concurrency, progress).run(on_drift=on_drift, stale=False)
 

@@ -27,7 +27,7 @@ from kubernaut_client.emulator import Emulator
 from tests.colours import COLOURS, QUICK, opened
 from tests.workflows import workflow
 
-BUILDS = {"2025-12-30": "emulator", "2025-12-27": "unfixed_emulator"}
+BUILDS = {"2025-12-30": "emulator", "2025-12-27": "unfixed_emulator", "2025-12-12": "early_emulator"}
 
 
 @pytest.fixture(params=[(colour, build) for colour in COLOURS for build in BUILDS], ids=" ".join)

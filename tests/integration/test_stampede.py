@@ -59,10 +59,19 @@ def check(emulator: Emulator, names: int, versions: int) -> None:
     assert sorted(latest) == sorted((f"w{name}", f"1.{versions - 1}.0") for name in range(names))
 
 
-@pytest.mark.parametrize(("names", "versions", "most"), [(1000, 1, 1.5), (250, 4, 2.0)])
+@pytest.mark.parametrize(
+    ("build", "names", "versions", "most"),
+    [
+        ("emulator", 1000, 1, 1.5),
+        ("emulator", 250, 4, 2.0),
+        ("unfixed_emulator", 500, 2, 2.0),
+        ("early_emulator", 500, 2, 2.0),
+    ],
+)
 def test_eight_processes_apply_the_same_at_once(
-    emulator: Emulator, tmp_path: Path, names: int, versions: int, most: float
+    request: pytest.FixtureRequest, tmp_path: Path, build: str, names: int, versions: int, most: float
 ) -> None:
+    emulator: Emulator = request.getfixturevalue(build)
     file = written(tmp_path, names, versions)
     with ExitStack() as stack:
         processes = [stack.enter_context(applier(emulator, file)) for _ in range(8)]
@@ -75,19 +84,6 @@ def test_eight_processes_apply_the_same_at_once(
     assert all(report.get("created", 0) + report.get("unchanged", 0) == names * versions for report in reports)
     check(emulator, names, versions)
     assert len(emulator.requests) <= most * names * versions
-
-
-def test_eight_processes_on_the_unfixed_build(unfixed_emulator: Emulator, tmp_path: Path) -> None:
-    """There, a duplicate is a 500, and each is settled by looking."""
-    file = written(tmp_path, 60, 2)
-    with ExitStack() as stack:
-        processes = [stack.enter_context(applier(unfixed_emulator, file)) for _ in range(8)]
-        for process in processes:
-            go(process)
-        reports = [json.loads(list(lines(process))[-1]) for process in processes]
-    assert [report["errors"] for report in reports] == [[]] * 8
-    assert sum(report.get("created", 0) for report in reports) == 120
-    check(unfixed_emulator, 60, 2)
 
 
 NAMES, VERSIONS = 24, 3

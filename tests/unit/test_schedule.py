@@ -55,7 +55,7 @@ def test_a_conflict_waits_for_a_walk() -> None:
     first = taken(schedule)
     assert schedule.conflict(first, conflict()) == []
     assert schedule.walk_due
-    assert list(schedule.disputed) == [first.name]
+    assert list(schedule.unsettled) == [first.name]
     other = taken(schedule)
     assert other.name != first.name
     assert schedule.take() is None
@@ -63,7 +63,7 @@ def test_a_conflict_waits_for_a_walk() -> None:
     assert schedule.news([found]) == [(first, [found])]
     assert not schedule.walk_due
     schedule.drop(first)
-    assert not schedule.disputed
+    assert not schedule.unsettled
     assert schedule.left == {other.name: [other]}
 
 
@@ -76,7 +76,7 @@ def test_a_conflict_that_a_walk_has_shown_already_is_settled_at_once() -> None:
     schedule.drop(first)
     assert schedule.in_progress(second), "what is in progress is settled by its own answer"
     assert schedule.conflict(second, conflict()) == [found]
-    assert not schedule.disputed
+    assert not schedule.unsettled
     schedule.drop(second)
     assert schedule.left == {}
 
@@ -149,11 +149,11 @@ def test_a_failure_gives_up_the_later_versions_of_its_name_only() -> None:
 
 def test_overtaken() -> None:
     schedule = Schedule([row("a", "1.0.0"), row("b", "2.0.0"), row("c", "x")], 8)
-    assert schedule.overtaken() == []
+    assert schedule.unsettled == {}
     schedule.news([stored("a", "1.1.0"), stored("b", "1.9.0"), stored("c", "9.0.0")])
-    assert schedule.overtaken() == ["a"]
+    assert list(schedule.unsettled) == ["a"]
     schedule.drop(schedule.left["a"][0])
-    assert schedule.overtaken() == []
+    assert schedule.unsettled == {}
     assert schedule.left.keys() == {"b", "c"}
 
 
@@ -181,7 +181,7 @@ def test_every_row_ends_once_whatever_comes(versions: list[int], width: int, dra
         while len(active) < schedule.width and (ready := schedule.take()) is not None:
             assert all(other.name != ready.name for other in active), "one version of a name at a time"
             active.append(ready)
-        if not active and not schedule.disputed:
+        if not active and not schedule.unsettled:
             break
         if active and draw.random() < 0.8:
             each = active.pop(draw.randrange(len(active)))

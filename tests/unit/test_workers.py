@@ -134,3 +134,42 @@ async def test_leaving_cancels() -> None:
         workers.start(1, hang)
         await started.wait()
     assert workers.active == 0
+
+
+def test_a_failure_of_another_job_does_not_replace_what_is_drained() -> None:
+    with Workers[str, Any]() as workers:
+        workers.start("fails", partial(int, "x"))
+        workers.start("exits", partial(exec, "raise SystemExit"))
+        workers.start("ends", lambda: 1)
+        assert workers.drain() == [("ends", 1)]
+        assert workers.active == 0
+
+
+async def test_async_draining_gives_up_what_fails_or_ignores_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GRACE", 0.05)
+    over = asyncio.Event()
+
+    async def fails() -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ValueError("while it is cancelled")
+
+    async def ignores() -> int:
+        while not over.is_set():
+            try:
+                await over.wait()
+            except asyncio.CancelledError:
+                continue
+        return 0
+
+    workers = AsyncWorkers[str, int]()
+    jobs: dict[str, Callable[[], Awaitable[int]]] = {"fails": fails, "ignores": ignores, "ends": partial(value, 1)}
+    for name, job in jobs.items():
+        workers.start(name, job)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert await workers.drain() == [("ends", 1)]
+    assert workers.active == 0
+    over.set()
+    await asyncio.sleep(0)
