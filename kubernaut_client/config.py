@@ -16,7 +16,7 @@ import re
 import socket
 import ssl
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,7 +231,7 @@ class TokenSource:
 
 
 @contextmanager
-def _failing_as(kind: type[ConfigurationError | ConnectError], source: str) -> Iterator[None]:
+def _failing_as(kind: type[ConfigurationError | ConnectError], source: str) -> Generator[None]:
     """Raise `kind` for whatever a token source raises; callers are promised nothing but a `KubernautError`."""
     try:
         yield
