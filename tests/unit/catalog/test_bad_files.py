@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kubernaut_client.catalog import yamltext
+from kubernaut_client.catalog import load, yamltext
+from kubernaut_client.catalog.text import SIZE_LIMIT, Text
 from tests.unit.catalog.files import GOOD, PAYLOAD, good, payload, report, write
 
 PARSERS = {"SafeLoader": yaml.SafeLoader, "the default": yamltext.PARSER}
@@ -815,3 +816,50 @@ def test_there_are_enough_cases() -> None:
 def test_the_report_of_bad_files(case: Case, here: Path) -> None:
     write(here / "catalog", case.files)
     assert report("catalog") == case.lines
+
+
+# Limits, at the limit and one beyond ---------------------------------------------------------------------------------
+
+
+def deep(opening: str, levels: int, innermost: str = "1") -> str:
+    """A flow collection of so many levels."""
+    return opening * levels + innermost + {"[": "]", "{a: ": "}"}[opening] * levels
+
+
+def too_deep(text: str) -> bool:
+    problems = yamltext.read_yaml(Text("a.yaml", text)).problems
+    assert all("must not be nested deeper than 100 levels" in each.reason for each in problems)
+    return bool(problems)
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: "])
+def test_levels_below_the_mapping_of_a_document(opening: str) -> None:
+    assert not too_deep(f"x: {deep(opening, 99)}\n")
+    assert too_deep(f"x: {deep(opening, 100)}\n")
+
+
+@pytest.mark.parametrize("inner", ["[", "{a: "])
+@pytest.mark.parametrize("outer", ["[", "{a: "])
+@pytest.mark.parametrize("levels", [0, 1, 50])
+def test_an_alias_has_the_levels_of_what_it_names(inner: str, outer: str, levels: int) -> None:
+    anchor = f"a: &a {deep(inner, levels)}\n"
+    assert not too_deep(f"{anchor}b: {deep(outer, 99 - levels, '*a')}\n")
+    assert too_deep(f"{anchor}b: {deep(outer, 100 - levels, '*a')}\n")
+
+
+@pytest.mark.parametrize(("prefix", "digit"), [("0x", "f"), ("1.", "5"), ("", "7")])
+def test_digits_of_a_number(prefix: str, digit: str) -> None:
+    text = prefix + digit * (yamltext.NUMBER_LIMIT - len(prefix))
+    (document,) = yamltext.read_yaml(Text("a.yaml", f"a: {text}\n")).documents
+    assert document.value == {"a": yaml.safe_load(text)}
+    (problem,) = yamltext.read_yaml(Text("a.yaml", f"a: {text}{digit}\n")).problems
+    assert "can't be read as" in problem.reason
+
+
+def test_a_file_as_large_as_the_limit_is_read_whole(tmp_path: Path) -> None:
+    text = GOOD + "# " + "x" * (SIZE_LIMIT - len(GOOD) - 3)
+    write(tmp_path, {"a.yaml": f"{text}\n"})
+    (workflow,) = load(tmp_path / "a.yaml")
+    assert workflow.content == f"{text}\n"
+    write(tmp_path, {"a.yaml": f"{text}x\n"})
+    assert "is larger than 1 MiB (1048576 bytes)" in report(tmp_path / "a.yaml")[0]

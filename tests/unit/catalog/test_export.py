@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from kubernaut_client import CatalogError
 from kubernaut_client.catalog import exports, load
 from kubernaut_client.catalog.exports import ExportReport, export, payload
+from kubernaut_client.catalog.text import SIZE_LIMIT
 from kubernaut_client.limits import REMEDIATION_WORKFLOW
 from kubernaut_client.models import StoredWorkflow
 from tests.workflows import workflow
@@ -482,6 +483,20 @@ def test_the_umask_holds_for_a_new_directory(out: Path) -> None:
 def test_no_rows_give_an_empty_directory(out: Path) -> None:
     assert export([], str(out)) == ExportReport(out, (), 0, ())
     assert tree(out) == {}
+
+
+def test_a_content_has_a_file_of_its_own_only_if_it_must(tmp_path: Path) -> None:
+    """Where the payload is as large as a document may be, and one byte larger."""
+
+    def files(content: str) -> dict[str, int]:
+        out = tmp_path / str(len(content))
+        others = [stored("a", version, content="y" * (SIZE_LIMIT // 2)) for version in ("1.1.0", "1.2.0")]
+        export([stored("a", content=f"{content}\n"), *others], out)
+        return {name: len(data) for name, data in tree(out).items() if "1.0.0" in name}
+
+    frame = files("x")["a/1.0.0.json"] - 1
+    assert files("x" * (SIZE_LIMIT - frame)) == {"a/1.0.0.json": SIZE_LIMIT}
+    assert set(files("x" * (SIZE_LIMIT - frame + 1))) == {"a/1.0.0.json", "a/1.0.0.txt"}
 
 
 def refused(directory: str | Path, rows: Any = None) -> str:

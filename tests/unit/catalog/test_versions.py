@@ -150,6 +150,13 @@ def test_what_cannot_be_changed_alone_is_refused(rest: str) -> None:
         with_version(f"kind: WorkflowSchema\n{rest}", "1.1.0")
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("metadata", ["&a {<<: *a}", "&a {<<: [*a, *a]}", "&a {<<: &b {<<: [*b, *a]}}"])
+def test_a_mapping_that_is_merged_into_itself_comes_to_an_end(metadata: str) -> None:
+    content = f"kind: WorkflowSchema\nmetadata: {metadata}\n"
+    assert with_version(content, "1.1.0") == content
+
+
 def test_an_anchor_elsewhere_does_no_harm() -> None:
     text = "kind: WorkflowSchema\nx: &x [a]\ny: [*x, *x]\nmetadata: {<<: {version: 0.1.0}, version: 1.0.0, x: *x}\n"
     assert with_version(text, "1.1.0") == text.replace("version: 1.0.0", "version: 1.1.0")
