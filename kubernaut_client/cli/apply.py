@@ -234,9 +234,7 @@ class _Run:
     def _summary(self) -> str:
         """All of it in one line."""
         numbers = Counter(self._action(row) for row in self._plan)
-        uncertain = sum(
-            row.action == "failed" and str(row.error and row.error.outcome) == "unknown" for row in self._known.values()
-        )
+        uncertain = sum(str(row.error and row.error.outcome) == "unknown" for row in self._known.values())
         others = sum(row.action == "unchanged" and row.by == "someone else" for row in self._known.values())
         named = {
             "created": numbers["created"],

@@ -7,6 +7,7 @@ business of the routes, what a query finds that of `auditquery.py`.
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import uuid
 from collections.abc import Sequence
@@ -210,19 +211,14 @@ async def insert_notification(database: Database, notification: Notification) ->
     return rows[0]
 
 
-async def drain(database: Database, letters: DeadLetters) -> int:
-    """Try every entry of the dead letter queue once, and delete it whether or not that worked. Return what was stored.
+async def drain(database: Database, letters: DeadLetters) -> None:
+    """Try every entry of the dead letter queue once, and delete it whether or not that worked.
 
     This is what the service does when it stops in good order. While Redis is down nothing happens.
     """
-    stored = 0
     while (entry := letters.take()) is not None:
-        try:
+        with contextlib.suppress(DatabaseFailure):
             await _store(database, entry)
-            stored += 1
-        except DatabaseFailure:
-            continue
-    return stored
 
 
 async def _store(database: Database, entry: DeadLetter) -> None:

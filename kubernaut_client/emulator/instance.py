@@ -126,15 +126,14 @@ class Instance:
         self.metrics.clear()
         self.log.clear()
 
-    async def drain(self) -> int:
+    async def drain(self) -> None:
         """Do what the service does at the end of a shutdown: write the dead letters and its own audit events.
 
-        Every dead letter is tried once and gone afterwards. Returns how many of them were stored.
+        Every dead letter is tried once and gone afterwards.
         """
         assert self._database is not None and self._self_audit is not None
-        stored = await auditstore.drain(self._database, self.dead_letters)
+        await auditstore.drain(self._database, self.dead_letters)
         await self._self_audit.flush()
-        return stored
 
     async def flush_self_audit(self) -> int:
         """Write the audit events of the service itself that wait; return how many were stored."""

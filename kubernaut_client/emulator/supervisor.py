@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # bytes of sun_path, without the closing zero
-DIRECTORY_LENGTH = len("/kubernaut-") + 8 + 1
+DIRECTORY_LENGTH = len("kubernaut-") + 8
 
 INITDB_OPTIONS = (
     "--no-sync",

@@ -70,6 +70,8 @@ def test_every_action(emulator: Emulator, tmp_path: Path) -> None:
     assert refused.stdout.endswith(
         "\nNothing written: 1 not started, 1 drifted, 1 superseded, 1 would demote, 2 unchanged.\n"
     )
+    verbose = call("apply", str(files), "--url", emulator.url, "--on-drift", "fail", "-v").stdout
+    assert "1 not started:\n  create@1.0.0\n" in verbose
     document = call("apply", str(files), "--url", emulator.url, "--on-drift", "fail", "-ojson").document
     assert (document["exit_code"], document["error"]["type"]) == (3, "BootstrapError")
     assert (document["summary"]["not_started"], document["interrupted"]) == (1, False)

@@ -164,6 +164,46 @@ def test_the_files_go_back(emulator: Emulator, tmp_path: Path) -> None:
     assert (ran.code, ran.stdout) == (0, "Nothing to do: 1 unchanged.\n")
 
 
+def test_other_labels_are_no_rollback(emulator: Emulator, tmp_path: Path) -> None:
+    """Search shows the same content under a higher version, but finds it by other labels."""
+    content = "kind: Other\n"
+    files = write(tmp_path / "files", workflow("a", content=content))
+    labels = workflow()["labels"] | {"severity": "low"}
+    with DataStorageClient(emulator.url) as client:
+        client.workflows.create(workflow("a", content=content))
+        client.workflows.create(workflow("a", "1.1.0", content=content, labels=labels))
+    ran = call("plan", str(files), "--url", emulator.url)
+    assert "rollback a --to 1.0.0" in ran.stdout and "has the same content" not in ran.stdout
+
+
+def test_a_name_that_is_gone_before_it_is_looked_up(emulator: Emulator, tmp_path: Path) -> None:
+    files = every_action(emulator, tmp_path / "files")
+    gone = {"workflow_name": "superseded", "versions": None, "total": 0}
+    emulator.fault("listWorkflowVersions", status=200, body=gone, content_type="application/json", count=None)
+    ran = call("plan", str(files), "--url", emulator.url)
+    assert (ran.code, ran.stderr) == (3, "")
+    assert "rollback superseded --to 1.0.0" in ran.stdout
+
+
+def test_of_many_superseded_names_some_are_looked_up(emulator: Emulator, tmp_path: Path) -> None:
+    names = [f"w{number:02}" for number in range(22)]
+    files = write(tmp_path / "files", *map(workflow, names))
+    with DataStorageClient(emulator.url) as client:
+        for version in ("1.0.0", "1.1.0"):
+            client.workflows.bootstrap([workflow(name, version) for name in names]).raise_for_errors()
+    emulator.clear_requests()
+    assert "22 superseded" in call("plan", str(files), "--url", emulator.url).stdout
+    assert [request.operation for request in emulator.requests].count("listWorkflowVersions") == 20
+
+
+def test_the_last_line_stands_out(emulator: Emulator, tmp_path: Path) -> None:
+    files = every_action(emulator, tmp_path / "files")
+    ran = piped("plan", str(files), "--url", emulator.url, env={"FORCE_COLOR": "1"})
+    assert ran.stdout.endswith(
+        "\x1b[1mPlan: 1 to create, 1 drifted, 1 superseded, 1 would demote, 2 unchanged.\x1b[0m\n"
+    )
+
+
 def test_terminals(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     files = every_action(emulator, tmp_path / "f")

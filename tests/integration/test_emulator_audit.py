@@ -140,6 +140,7 @@ def test_accepted_and_never_stored(emulator: Emulator, members: dict[str, Any]) 
     assert letter.last_error and "nul" not in repr(letter)
     data = json.loads(base64.b64decode(letter.payload["event_data"]))
     assert data == event(**members)["event_data"] and letter.payload["correlation_id"] == "rr-1"
+    assert None not in letter.payload.values(), "what an event doesn't have is left out"
     emulator.shutdown(delay=0)
     assert emulator.rows(TABLE) == [] and emulator.dead_letters() == ()
 

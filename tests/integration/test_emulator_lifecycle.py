@@ -304,6 +304,15 @@ def test_reset_drops_half_a_request(emulator: Emulator) -> None:
     assert len(names(emulator)) == 1
 
 
+def test_reset_drops_half_a_request_that_came_behind_another(emulator: Emulator) -> None:
+    data = request_bytes("GET", "/health") + request_bytes("POST", WORKFLOWS, workflow())[:-10]
+    with raw(emulator, data) as connection:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        call(emulator, "GET", "/health")
+        emulator.reset()
+        assert closed(connection)
+
+
 # ---- the database ----------------------------------------------------------------------------------------------------
 
 

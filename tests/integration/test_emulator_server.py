@@ -405,3 +405,17 @@ def test_idle_connection_survives_a_reset(emulator: Emulator) -> None:
         connection.sendall(LAST)
         assert read_all(connection).endswith(b'{"status":"alive"}')
         assert closed(connection)
+
+
+def test_a_connection_serves_one_request_after_another(emulator: Emulator) -> None:
+    with raw(emulator) as connection:
+        for _ in range(3):
+            connection.sendall(request_bytes("GET", "/health"))
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("number", [0x80, 0xA0, 0xFF])
+def test_bytes_of_a_target_beyond_ascii(emulator: Emulator, number: int) -> None:
+    with raw(emulator, b"GET /a%c HTTP/1.1\r\nHost: localhost\r\n\r\n" % number) as connection:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 404")
+    assert [record.path for record in emulator.requests] == [f"/a%{number:X}"]

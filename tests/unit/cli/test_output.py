@@ -405,6 +405,23 @@ def test_text_and_bytes_and_what_others_wrote_keep_their_order() -> None:
         assert done.stdout == b"a\nb\nc\nd\n"
 
 
+def test_what_goes_to_stderr_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar is no whole line, which a buffered stream would keep."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(raw, 1000), "utf-8"))  # type: ignore[type-var]
+    Output().write_stderr("\rapply 1/2")
+    assert raw.getvalue() == b"\rapply 1/2"
+
+
+def test_what_is_flushed_has_reached_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw, 1000), "utf-8"))  # type: ignore[type-var]
+    output = Output()
+    output.line("http://127.0.0.1:1")
+    output.flush()
+    assert raw.getvalue() == b"http://127.0.0.1:1\n"
+
+
 def test_an_encoding_with_a_mark_has_it_once() -> None:
     ran = subprocess.run(
         script(rows=2), capture_output=True, env=environment({"PYTHONIOENCODING": "utf-16"}), check=False
