@@ -6,7 +6,17 @@ public API, and each lives in a module named for it. `group` lists them, `comman
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import sys
+
+
+class _Closed(io.TextIOBase):
+    """Stands for a stdout that was closed before the process was started, which Python makes None."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     import signal
 
     words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]
+        sys.stdout = _Closed()
     interrupted = False
 
     def remember(number: int, frame: object) -> None:

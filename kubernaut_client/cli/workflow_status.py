@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from .command import Result, command
+from .exits import Facts
 from .options import Settings
 from .output import Output
 from .text import Styled
@@ -131,6 +132,7 @@ def _changed(
     after = search([row if each.workflow_id == row.workflow_id else each for each in chosen.rows])
     change = _Change(chosen, row.status, reply is not None, row.to_dict(), before, after)
     return Result(
+        facts=Facts(written=change.sent),
         keys={
             "workflow_id": str(row.workflow_id),
             "workflow_name": row.workflow_name,
