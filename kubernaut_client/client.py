@@ -23,6 +23,7 @@ from .errors import ConfigurationError
 from .execute import AsyncOptions, AsyncRaw, OnCall
 from .health import AsyncHealth
 from .http import AsyncSession, Session
+from .masking import without_frames
 from .notifications import AsyncNotifications
 from .operations import HealthStatus
 from .raw import RawClient
@@ -63,6 +64,7 @@ class _Shared(Generic[OptionsT]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url}{' closed' if self.closed else ''}>"
 
+    @without_frames
     def with_options(
         self,
         *,
@@ -125,6 +127,7 @@ class DataStorageClient(_Shared[Options]):
     notifications: Notifications
     health: Health
 
+    @without_frames
     def __init__(
         self,
         base_url: str | None = None,
@@ -190,6 +193,7 @@ class AsyncDataStorageClient(_Shared[AsyncOptions]):
     notifications: AsyncNotifications
     health: AsyncHealth
 
+    @without_frames
     def __init__(
         self,
         base_url: str | None = None,

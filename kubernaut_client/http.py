@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import ssl
 import time
@@ -44,6 +45,15 @@ from .problems import one_line
 _ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=MAX_IDLE_SECONDS)
 # For plain HTTP, where httpx would make a context of its own for each connection. It trusts nobody.
 _NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    return EXCHANGE.get(None) is None
+
+
+# httpx logs the URL of a request, httpcore the headers of its answer. What they log of other requests isn't touched.
+for _name in ("httpx", *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks"))):
+    logging.getLogger(_name).addFilter(_is_not_ours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,20 @@ from __future__ import annotations
 import html
 import re
 from base64 import b64decode, b64encode
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import wraps
 from operator import itemgetter
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from .errors import KubernautError, received
 from .problems import Problem
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MASK = "***"
 
@@ -99,7 +103,7 @@ class Credentials:
 
     def _value(self, value: Any) -> Any:
         """A value with all texts in it masked; of what isn't plain data, itself."""
-        kind = type(value)
+        kind = cast("object", type(value))
         if kind is str:
             return self.mask(value)
         if kind is bytes:
@@ -107,8 +111,10 @@ class Credentials:
             return self._masked(value, [zeros.join(bytes([b]) for b in each) for each in plain for zeros in _WIDTHS])
         if kind is dict:
             return {self._value(name): self._value(item) for name, item in value.items()}
-        if kind in (list, tuple):
-            return kind(map(self._value, value))
+        if kind is list:
+            return [self._value(item) for item in value]
+        if kind is tuple:
+            return tuple(self._value(item) for item in value)
         if kind is Problem:
             names = ("type", "title", "detail", "instance", "extensions")
             return replace(value, **{name: self._value(getattr(value, name)) for name in names})
@@ -139,6 +145,20 @@ class Credentials:
                 pieces += (data[end:start], MASK.encode())
             end = max(end, _place(places, last))
         return b"".join(pieces) + data[end:]
+
+
+def without_frames(function: Callable[P, T]) -> Callable[P, T]:
+    """Leave out of the traceback of an error the frames whose variables are the arguments: they may be credentials."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return function(*args, **kwargs)
+        except KubernautError as error:
+            error.__traceback__ = None
+            raise
+
+    return call
 
 
 def _is_credential(name: str, value: str) -> bool:
@@ -201,7 +221,8 @@ def _character(escape: re.Match[bytes]) -> bytes:
 
 
 def _place(places: list[tuple[int, int]], at: int) -> int:
-    plain, origin = places[bisect_right(places, at, key=itemgetter(0)) - 1]
+    index = bisect_left(places, at, key=itemgetter(0))
+    plain, origin = places[index if index < len(places) and places[index][0] == at else index - 1]
     return origin + at - plain
 
 

@@ -291,6 +291,7 @@ class Raw:
         except (TypeError, ValueError, RecursionError):
             raise InvalidRequestError("json: holds what JSON can't", field="json") from None
         request = replace(request, headers=checked_headers(request.headers, self._options.session.token))
+        headers = None  # no frame of a traceback keeps them
         operation = Unread.of(operation_for(request))
         answer = self._options.call(timeout).execute(operation, request)
         return as_httpx(answer, request, self._options.session.base_url)
