@@ -232,7 +232,7 @@ class AsyncWorkflows:
         wanted = limits.version(version)
         call = self._options.call(timeout, deadline)
         row = await procedures.get(limits.workflow_id(workflow_id), call)
-        rows = await procedures.versions(row.workflow_name, call)
+        rows = await procedures.versions(limits.workflow_name(row.workflow_name), call)
         key = version_key(wanted)
         for other in rows:
             order = version_key(other.version)

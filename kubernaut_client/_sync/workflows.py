@@ -234,7 +234,7 @@ class Workflows:
         wanted = limits.version(version)
         call = self._options.call(timeout, deadline)
         row = procedures.get(limits.workflow_id(workflow_id), call)
-        rows = procedures.versions(row.workflow_name, call)
+        rows = procedures.versions(limits.workflow_name(row.workflow_name), call)
         key = version_key(wanted)
         for other in rows:
             order = version_key(other.version)

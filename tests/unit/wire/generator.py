@@ -99,6 +99,44 @@ FINDINGS = (
     'request body has an error: doesn\'t match schema #/x: Error at "/labels/severity": value is not one of the '
     'allowed values\nSchema:\n  {"enum": []}\n\nValue:\n  "x"\n | Error at "/name": minimum string length is 1'
 )
+INDICES = (
+    "0",
+    "1",
+    "2",
+    "3",
+    "00",
+    "-1",
+    "1e3",
+    "+1",
+    "\u0663",
+    "\xb2",
+    "1_0",
+    "9" * 9,
+    "9" * 10,
+    "9" * 4301,
+    "9" * 5000,
+)
+POINTERS = ("", "/event_data/a~1b~0c", "/~01/~", "/-", "//", "/\ud83d", "/" + "9" * 5000, "/a" * 200)
+TIMES = (
+    "invalid timestamp: timestamp is too old (must be within 7 days, age: 200h0m0s)",
+    "invalid timestamp: timestamp is in the future (server time: a, event time: b)",
+    "conversion failed",
+    "\ud800",
+    "",
+)
+NUMBERS = {
+    "@int 4000": "9" * 4000,
+    "@int 4301": "9" * 4301,
+    "@int 5000": "-" + "9" * 5000,
+    "@infinite": "1e999",
+    "@minus infinite": "-1E+999",
+    "@tiny": "1e-999",
+    "@long": "0." + "3" * 5000,
+    "@zero": "-0.0",
+    "@large": "1e308",
+    "@64 bits": str(2**63),
+}
+"""JSON numbers that Python doesn't write, or doesn't read again; a text of a drawn document stands for each."""
 TEXTS = (
     "Workflow Already Exists",
     "a detail",
@@ -149,6 +187,14 @@ HEADERS = (
     ("Vary", "Origin"),
     ("Allow", "GET"),
     ("Date", "never"),
+    ("Date", "Mon, 01 Jan 0001 00:00:00 GMT"),
+    ("Date", "Fri, 31 Dec 9999 23:59:59 GMT"),
+    ("Date", "Sat, 01 Jan 9999999999 00:00:00 GMT"),
+    ("Retry-After", "1_0"),
+    ("Retry-After", "9" * 5000),
+    ("Retry-After", "\xb2"),
+    ("Retry-After", "Fri, 31 Dec " + "9" * 5000 + " 23:59:59 GMT"),
+    ("Content-Length", "9" * 5000),
     ("Link", "<"),
     ("X-Empty", ""),
     ("Content-Disposition", "attachment; filename*=\xe9''x"),
@@ -247,13 +293,13 @@ class Generator:
         )
         shape = pick.randrange(5)
         if shape == 0:
-            return _dump(row)
+            return dump(row)
         if shape == 1:
             return self._audit()
         rows: Any = pick.choice(([], None, [row], [row, row], [row, self._value()], self._value()))
-        total = pick.choice((0, 1, 2, 10**30, -1, None, "2", 1.5))
+        total = pick.choice((0, 1, 2, 10**30, -1, None, "2", 1.5, *pick.sample(sorted(NUMBERS), 2)))
         key = pick.choice(("workflows", "versions", "who"))
-        return _dump({key: rows, "total": total, "status": "healthy", "database": "unreachable"})
+        return dump({key: rows, "total": total, "status": "healthy", "database": "unreachable"})
 
     def _audit(self) -> bytes:
         """A reply of an audit route: the id of an event, those of a batch, a page of events, a notification."""
@@ -265,14 +311,14 @@ class Generator:
             row.pop(pick.choice((*row,)))
         shape = pick.randrange(4)
         if shape == 0:
-            return _dump({"event_id": pick.choice((IDENTITY, "x", None, 7)), "message": ""})
+            return dump({"event_id": pick.choice((IDENTITY, "x", None, 7)), "message": ""})
         if shape == 1:
-            return _dump({"event_ids": pick.choice(([IDENTITY], [IDENTITY] * 3, [], None, ["x"], [None]))})
+            return dump({"event_ids": pick.choice(([IDENTITY], [IDENTITY] * 3, [], None, ["x"], [None]))})
         if shape == 2:
-            return _dump({**row, "id": pick.choice((1, "1", None, 10**30)), "sent_at": row.get("event_timestamp")})
+            return dump({**row, "id": pick.choice((1, "1", None, 10**30)), "sent_at": row.get("event_timestamp")})
         rows: Any = pick.choice(([], None, [row], [row, row], [row, self._value()], self._value()))
         pagination = pick.choice(({"has_more": False}, {"has_more": "no"}, {}, None, {"has_more": pick.random() < 0.1}))
-        return _dump({"data": rows, "pagination": pagination})
+        return dump({"data": rows, "pagination": pagination})
 
     def _any(self) -> bytes:
         pick = self._random
@@ -311,7 +357,18 @@ class Generator:
             )
         if shape == 14:
             return b'{"status":"unhealthy","database":"unreachable","error":"dial tcp "x": \n refused"}'
-        return _dump(self._value())
+        return dump(self._value())
+
+    def _detail(self) -> str:
+        """A text of the service that names events by their place, or fields by their pointers."""
+        pick = self._random
+        if pick.random() < 0.4:
+            return f"event at index {pick.choice(INDICES)}: {pick.choice(TIMES)}"
+        found = [
+            f'Error at "/{pick.choice(INDICES)}{pick.choice(POINTERS)}": {pick.choice(TIMES)}'
+            for _ in range(pick.randint(1, 4))
+        ]
+        return pick.choice(("", "request body has an error: doesn't match schema #/x: ")) + " | ".join(found)
 
     def _problem(self) -> bytes:
         pick = self._random
@@ -319,12 +376,15 @@ class Generator:
             "type": pick.choice(PREFIXES) + pick.choice(SLUGS),
             "title": pick.choice(TEXTS),
             "status": pick.choice((200, 409, 500, "409", None, -1, 10**40)),
-            "detail": pick.choice(TEXTS),
+            "detail": pick.choice(TEXTS) if pick.random() < 0.6 else self._detail(),
         }
         if pick.random() < 0.4:
             members["instance"] = pick.choice(TEXTS)
         if pick.random() < 0.4:
-            members["field_errors"] = pick.choice(({"a": "b"}, {"a": 1, "b": None}, [], "x", {"\n": "\x00"}, None))
+            named = {f"/{pick.choice(INDICES)}{pick.choice(POINTERS)}": pick.choice(TIMES)}
+            members["field_errors"] = pick.choice(
+                ({"a": "b"}, {"a": 1, "b": None}, [], "x", {"\n": "\x00"}, None, named, named)
+            )
         if pick.random() < 0.3:
             members[pick.choice(("resource", "field", "value", "retry", "\u0000", "args", "__class__"))] = self._value()
         for name in list(members):
@@ -332,7 +392,7 @@ class Generator:
                 members[name] = self._value()
             elif pick.random() < 0.05:
                 del members[name]
-        return _dump(members)
+        return dump(members)
 
     def _value(self) -> Any:
         pick = self._random
@@ -359,9 +419,16 @@ class Generator:
                 pick.choice(string.printable),
                 IDENTITY,
                 {"": ""},
+                *pick.sample(sorted(NUMBERS), 3),
+                {"failed_detections": pick.choice((5, "x", [None], {}, [[]]))},
+                pick.choice(("9999-12-31T23:59:59.999999-23:59", "0001-01-01T00:00:00+23:59", "2026-02-30T00:00:00Z")),
             )
         )
 
 
-def _dump(value: Any) -> bytes:
-    return json.dumps(value).encode()
+def dump(value: Any) -> bytes:
+    text = json.dumps(value)
+    if '"@' in text:
+        for name, number in NUMBERS.items():
+            text = text.replace(f'"{name}"', number)
+    return text.encode()
