@@ -9,23 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import ipaddress
 import os
 import platform
 import re
-import socket
 import ssl
-import urllib.request
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from . import __version__
+from . import __version__, proxies
 from .errors import ConfigurationError, ConnectError, KubernautError
 from .files import read_regular
 from .problems import shown
+from .proxies import is_loopback as is_loopback
 
 Token = str | Callable[[], str]
 AsyncToken = str | Callable[[], str | Awaitable[str]]
@@ -112,23 +110,6 @@ def user_agent(httpx_version: str) -> str:
     return f"kubernaut-client/{__version__} python/{platform.python_version()} httpx/{httpx_version}"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address, as a URL has it, can only be this machine."""
-    host = host.strip("[]").rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        try:
-            # The resolver takes 127.1 and 0x7f000001 for addresses too.
-            address = ipaddress.ip_address(socket.inet_aton(host))
-        except (OSError, ValueError):
-            return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback or address.is_unspecified
-
-
 def without_credentials(url: str) -> str:
     """A URL to show: without whoever is named in it, and without a query and a fragment."""
     before, at, rest = url.rpartition("@")
@@ -138,19 +119,9 @@ def without_credentials(url: str) -> str:
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for a URL; never one for a loopback address."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host):
-        return None
-    netloc = f"{host}:{parts.port}" if parts.port else host
-    if urllib.request.proxy_bypass(netloc):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy:
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    """The URL of the proxy that the environment names for a URL, as in `proxies`."""
+    proxy = proxies.proxy_for(url)
+    return proxy.url if proxy else None
 
 
 class TokenFile:

@@ -18,8 +18,9 @@ import os
 import ssl
 import time
 import traceback
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -27,7 +28,7 @@ from weakref import WeakKeyDictionary
 import httpcore
 import httpx
 
-from . import config
+from . import config, proxies
 from .errors import (
     ConfigurationError,
     ConnectError,
@@ -82,7 +83,7 @@ class Answer:
 class _Base:
     """What both colours share: configuration, how a request is put together, and what a failure means."""
 
-    def __init__(self, base_url: str, token: config.TokenSource, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, base_url: str, token: config.TokenSource, tls: ssl.SSLContext | None, given: object) -> None:
         self.base_url = base_url
         self.token = token
         self.headers: dict[str, str] = {
@@ -94,7 +95,9 @@ class _Base:
         """Until when (monotonic clock) the service is known to answer for an unknown id by closing the connection."""
         self.closed: bool = False
         self._pid = os.getpid()
-        self.proxy: str | None = config.proxy_for(base_url)
+        found = proxies.proxy_for(base_url) if given is None else None
+        self.proxy: str | None = found.url if found else None
+        self._proxy_variable = found.variable if found else ""
         # Loading the certificate authorities takes 20 ms, so a client that only speaks plain HTTP goes without.
         self._tls = config.TLS(tls) if base_url.startswith("https:") or self.proxy or tls else None
 
@@ -134,8 +137,18 @@ class _Base:
 
     def _unusable(self, error: Exception) -> ConfigurationError:
         """For a transport that can't be made; the proxy's URL, which may hold credentials, isn't shown."""
-        what = "the proxy in the environment" if self.proxy else "the HTTP transport"
+        what = f"the proxy that {self._proxy_variable} names" if self.proxy else "the HTTP transport"
         return ConfigurationError(f"{what} can't be used: {type(error).__name__}")
+
+    def _prepare(self, pool: Any, handler: str) -> None:
+        """Let a pool of httpcore send an IPv6 literal in its brackets to a proxy, which httpx takes off."""
+        if self.proxy and "://[" in self.base_url and not self.proxy.startswith("socks"):
+            setattr(pool, handler, partial(_in_brackets, getattr(pool, handler)))
+
+
+def _in_brackets(send: Callable[[httpcore.Request], Any], request: httpcore.Request) -> Any:
+    request.url.host = b"[%b]" % request.url.host
+    return send(request)
 
 
 def _own_client_options() -> dict[str, Any]:
@@ -154,7 +167,7 @@ class Session(_Base):
         tls: ssl.SSLContext | None,
         http_client: httpx.Client | None = None,
     ) -> None:
-        super().__init__(base_url, token, tls)
+        super().__init__(base_url, token, tls, http_client)
         if http_client is not None and not isinstance(http_client, httpx.Client):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"http_client must be an httpx.Client, not {type(http_client).__name__}")
         self._given = http_client
@@ -238,6 +251,7 @@ class Session(_Base):
             raise self._unusable(error) from None
         inner = cast("Any", transport)._pool
         inner._network_backend = Backend(inner._network_backend)
+        self._prepare(inner, "handle_request")
         return httpx.Client(transport=transport, **_own_client_options())
 
 
@@ -285,7 +299,7 @@ class AsyncSession(_Base):
         tls: ssl.SSLContext | None,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        super().__init__(base_url, token, tls)
+        super().__init__(base_url, token, tls, http_client)
         if http_client is not None and not isinstance(http_client, httpx.AsyncClient):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ConfigurationError(f"http_client must be an httpx.AsyncClient, not {type(http_client).__name__}")
         self._given = http_client
@@ -376,6 +390,7 @@ class AsyncSession(_Base):
             transport = _AsyncTransport(**self._transport_options())
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             raise self._unusable(error) from None
+        self._prepare(cast("Any", transport)._pool, "handle_async_request")
         return httpx.AsyncClient(transport=transport, **_own_client_options())
 
 

@@ -44,6 +44,11 @@ class Exchange:
 EXCHANGE: ContextVar[Exchange] = ContextVar("kubernaut_client_progress")
 
 
+def _name(host: str | None) -> str | None:
+    """A host as a certificate has it: behind a proxy, an IPv6 literal comes here in its brackets."""
+    return host and host.strip("[]")
+
+
 class _Stream(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
@@ -71,7 +76,7 @@ class _Stream(httpcore.NetworkStream):
         exchange = EXCHANGE.get()
         left = exchange.left(httpcore.ConnectTimeout)
         exchange.received = False
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, left))
+        return _Stream(self._stream.start_tls(ssl_context, _name(server_hostname), left))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -134,7 +139,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         exchange = EXCHANGE.get()
         left = exchange.left(httpcore.ConnectTimeout)
         exchange.received = False
-        return _AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, left))
+        return _AsyncStream(await self._stream.start_tls(ssl_context, _name(server_hostname), left))
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

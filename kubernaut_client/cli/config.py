@@ -57,7 +57,11 @@ def config(settings: Settings) -> Result:
             url = client.base_url
     except ConfigurationError as raised:
         url, error = settings.base_url(), raised
-    proxy = None if url is None else proxy_for(url)
+    proxy: str | None = None
+    try:
+        proxy = None if url is None else proxy_for(url)
+    except ConfigurationError as raised:
+        error = error or raised
     keys: _Keys = {
         "url": {"value": url, "source": _first("--url" if settings.url is not None else None, *URL_VARIABLES)},
         "token": token_source(settings),

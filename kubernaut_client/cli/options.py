@@ -78,14 +78,11 @@ class Settings:
 
     def base_url(self) -> str | None:
         """The service's URL, whatever is wrong with the other settings; None without a valid one."""
-        import ssl
-
-        from kubernaut_client import ConfigurationError, DataStorageClient
+        from kubernaut_client import ConfigurationError
+        from kubernaut_client.config import base_url
 
         try:
-            # With a token and a context it doesn't look for others.
-            with DataStorageClient(self.url, token=str, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)) as client:
-                return client.base_url
+            return base_url(self.url)
         except ConfigurationError:
             return None
 

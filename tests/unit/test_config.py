@@ -1,11 +1,14 @@
 """What a client is configured with: base URLs, headers, tokens, TLS, proxies; what wins, and what is never shown."""
 
 import asyncio
+import importlib.machinery
 import inspect
 import os
 import socket
 import ssl
+import sys
 import traceback
+import types
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -814,14 +817,23 @@ PROXIES: list[tuple[dict[str, str], str, str | None]] = [
     ({"HTTPS_PROXY": "http://p:1"}, "https://ds.example", "http://p:1"),
     ({"ALL_PROXY": "http://p:1"}, "http://ds.example", "http://p:1"),
     ({"ALL_PROXY": "http://p:1", "http_proxy": "http://p:2"}, "http://ds.example", "http://p:2"),
-    ({"ALL_PROXY": "socks5://p"}, "https://ds.example", "socks5://p"),
+    ({"ALL_PROXY": "http://p:1", "http_proxy": ""}, "http://ds.example", "http://p:1"),
     ({"http_proxy": "p:1"}, "http://ds.example", "http://p:1"),
+    ({"http_proxy": " http://p:1 "}, "http://ds.example", "http://p:1"),
+    ({"http_proxy": "http://u:p@p:1"}, "http://ds.example", "http://u:p@p:1"),
+    ({"http_proxy": "https://p"}, "http://ds.example", "https://p"),
+    ({"http_proxy": "http://[2001:db8::1]:1"}, "http://ds.example", "http://[2001:db8::1]:1"),
     ({"http_proxy": ""}, "http://ds.example", None),
-    ({"http_proxy": "http://p:1", "no_proxy": "ds.example"}, "http://ds.example", None),
-    ({"http_proxy": "http://p:1", "no_proxy": ".example"}, "http://ds.example:8080", None),
-    ({"http_proxy": "http://p:1", "no_proxy": "*"}, "http://ds.example", None),
-    ({"http_proxy": "http://p:1", "no_proxy": "ds.example:8080"}, "http://ds.example:8080", None),
-    ({"http_proxy": "http://p:1", "no_proxy": "other.example"}, "http://ds.example", "http://p:1"),
+    # Lower case goes first, also where it says that there is none.
+    ({"http_proxy": "http://p:1", "HTTP_PROXY": "http://p:2"}, "http://ds.example", "http://p:1"),
+    ({"http_proxy": "", "HTTP_PROXY": "http://p:2"}, "http://ds.example", None),
+    ({"all_proxy": "", "ALL_PROXY": "http://p:2"}, "http://ds.example", None),
+    ({"no_proxy": "", "NO_PROXY": "ds.example", "http_proxy": "http://p:1"}, "http://ds.example", "http://p:1"),
+    ({"no_proxy": "ds.example", "NO_PROXY": "", "http_proxy": "http://p:1"}, "http://ds.example", None),
+    # https://httpoxy.org
+    ({"HTTP_PROXY": "http://p:1", "REQUEST_METHOD": "GET"}, "http://ds.example", None),
+    ({"http_proxy": "http://p:1", "REQUEST_METHOD": "GET"}, "http://ds.example", "http://p:1"),
+    ({"HTTPS_PROXY": "http://p:1", "REQUEST_METHOD": "GET"}, "https://ds.example", "http://p:1"),
 ]
 
 
@@ -832,12 +844,150 @@ def test_proxies(environment: dict[str, str], url: str, proxy: str | None, monke
     assert proxy_for(url) == proxy
 
 
-@pytest.mark.parametrize("proxy", ["http://user:SECRET@[::1", "gopher://SECRET", "http://user:SECRET@proxy:x"])
-def test_a_proxy_that_cannot_be_used(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", proxy)
+# What goes without a proxy, as https://curl.se/docs/manpage.html (NO_PROXY), Go's httpproxy and requests have it.
+WITHOUT: list[tuple[str, str]] = [
+    ("ds.example", "http://ds.example"),
+    ("ds.example", "http://ds.example:8080"),
+    ("ds.example", "https://a.b.ds.example"),
+    ("DS.Example", "http://ds.example"),
+    ("ds.example", "http://DS.EXAMPLE"),
+    ("ds.example.", "http://ds.example"),
+    ("ds.example", "http://ds.example."),
+    (".example", "http://ds.example:8080"),
+    (".example.", "http://ds.example."),
+    (".ds.example", "http://a.ds.example"),
+    ("*.example", "http://ds.example"),
+    ("*.svc.cluster.local", "http://data-storage.kubernaut.svc.cluster.local:8080"),
+    (".svc,.cluster.local", "http://data-storage.kubernaut.svc.cluster.local:8080"),
+    ("svc", "http://data-storage.kubernaut.svc"),
+    ("*", "http://ds.example"),
+    ("*", "http://10.0.0.1"),
+    (" * ", "http://ds.example"),
+    ("other.example,*", "http://ds.example"),
+    ("ds.example:8080", "http://ds.example:8080"),
+    ("ds.example:80", "http://ds.example"),
+    ("ds.example:443", "https://ds.example"),
+    (".example:8080", "http://ds.example:8080"),
+    ("other.example,ds.example", "http://ds.example"),
+    ("other.example, ds.example", "http://ds.example"),
+    ("other.example ds.example", "http://ds.example"),
+    (",, \tds.example ,", "http://ds.example"),
+    ("data_storage", "http://data_storage:8080"),
+    ("bücher.example", "http://xn--bcher-kva.example"),
+    ("xn--bcher-kva.example", "http://xn--bcher-kva.example"),
+    ("10.0.0.1", "http://10.0.0.1:8080"),
+    ("10.0.0.1", "http://10.0.0.1."),
+    ("10.0.0.1:8080", "http://10.0.0.1:8080"),
+    ("10.0.0.1", "http://[::ffff:10.0.0.1]"),
+    ("10.96.0.0/12", "http://10.96.0.1:8080"),
+    ("10.96.0.0/12", "http://10.111.255.255"),
+    ("10.96.0.1/12", "http://10.111.0.1"),
+    ("10.96.0.0/12", "http://10.96.1"),
+    ("10.96.0.0/12:8080", "http://10.96.0.1:8080"),
+    ("10.0.0.1/32", "http://10.0.0.1"),
+    ("0.0.0.0/0", "http://192.0.2.1"),
+    ("nonsense/99,10.96.0.0/99,10.0.0.0/8", "http://10.96.0.1"),
+    ("2001:db8::1", "http://[2001:db8::1]:8080"),
+    ("2001:db8::1", "http://[2001:0DB8:0:0::1]"),
+    ("[2001:db8::1]", "http://[2001:db8::1]"),
+    ("[2001:db8::1]:8080", "http://[2001:db8::1]:8080"),
+    ("2001:db8::/32", "http://[2001:db8:1::5]"),
+    ("fd00::/8", "https://[fd12:3456::1]:8443"),
+]
+WITH: list[tuple[str, str]] = [
+    ("", "http://ds.example"),
+    (" ,", "http://ds.example"),
+    ("other.example", "http://ds.example"),
+    ("s.example", "http://ds.example"),
+    ("example.ds", "http://ds.example"),
+    ("a.ds.example", "http://ds.example"),
+    ("ds", "http://ds.example"),
+    (".", "http://ds.example"),
+    ("*.", "http://ds.example"),
+    ("d*.example", "http://ds.example"),
+    ("ds.example:8081", "http://ds.example:8080"),
+    ("ds.example:80", "https://ds.example"),
+    ("http://ds.example", "http://ds.example"),
+    ("10.0.0.2", "http://10.0.0.1"),
+    ("0.0.1", "http://10.0.0.1"),
+    (".0.0.1", "http://10.0.0.1"),
+    ("10.0.0.1:8081", "http://10.0.0.1:8080"),
+    ("10.96.0.0/12", "http://10.112.0.1"),
+    ("10.96.0.0/12", "http://10.96.0.1.example"),
+    ("10.96.0.0/12", "http://[2001:db8::1]"),
+    ("10.96.0.0/12:8081", "http://10.96.0.1:8080"),
+    ("2001:db8::2", "http://[2001:db8::1]"),
+    ("2001:db8::/32", "http://[2001:db9::1]"),
+    ("2001:db8::/32", "http://10.0.0.1"),
+    ("ds.example", "http://10.0.0.1"),
+    ("\udcff.example,\xfc" + "x" * 70, "http://ds.example"),
+]
+
+
+@pytest.mark.parametrize("spelling", ["no_proxy", "NO_PROXY"])
+def test_what_goes_without_a_proxy(spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://proxy.example:3128")
+    for listed, url in WITHOUT:
+        monkeypatch.setenv(spelling, listed)
+        assert (listed, url, proxy_for(base_url(url))) == (listed, url, None)
+    for listed, url in WITH:
+        monkeypatch.setenv(spelling, listed)
+        assert (listed, url, proxy_for(base_url(url))) == (listed, url, "http://proxy.example:3128")
+
+
+@given(
+    listed=st.text(max_size=60).filter(lambda text: "\0" not in text),
+    host=st.sampled_from(["a.b", "10.0.0.1", "[fe80::1]"]),
+)
+def test_any_list_of_what_goes_without_is_read(listed: str, host: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("http_proxy", "http://proxy.example:3128")
+        patch.setitem(os.environ, "no_proxy", listed.encode("utf-8", "replace").decode())
+        assert proxy_for(f"http://{host}:80") in (None, "http://proxy.example:3128")
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("proxy", "cure"),
+    [
+        ("http://user:SECRET@[::1", "http://host:port"),
+        ("gopher://SECRET", "http://host:port"),
+        ("SECRET://x", "http://host:port"),
+        ("http://user:SECRET@proxy:x", "http://host:port"),
+        ("http://user:SECRET@proxy:0", "http://host:port"),
+        ("http://user:SECRET@", "http://host:port"),
+        ("http://user:SEC RET@proxy", "http://host:port"),
+        ("http://user:SECRET@pro\nxy", "http://host:port"),
+        ("user:SECRET@:3128", "http://host:port"),
+        ("socks4://user:SECRET@proxy:1080", "socks5://host:port"),
+        ("socks4a://user:SECRET@proxy:1080", "socks5://host:port"),
+        ("socks5://user:SECRET@proxy:1080", 'pip install "httpx[socks]"'),
+        ("socks5h://user:SECRET@proxy:1080", 'pip install "httpx[socks]"'),
+    ],
+)
+def test_a_proxy_that_cannot_be_used(proxy: str, cure: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is named, and what to do; not the value."""
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv(variable, proxy)
     for client in CLIENTS:
-        assert "proxy" in refused(partial(client, "http://ds.example"))
+        message = refused(partial(client, "http://ds.example"))
+        assert message.startswith(f"{variable} ")
+        assert cure in message
         assert client("http://localhost:8080")
+    for client, kind in zip(CLIENTS, (httpx.Client, httpx.AsyncClient), strict=True):
+        assert client("http://ds.example", http_client=kind(trust_env=False))
+    monkeypatch.setenv("no_proxy", "ds.example")
+    for client in CLIENTS:
+        assert client("http://ds.example")
+
+
+def test_a_socks_proxy_resolves_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", types.ModuleType("socksio"))
+    sys.modules["socksio"].__spec__ = importlib.machinery.ModuleSpec("socksio", None)
+    for scheme in ("socks5", "socks5h"):
+        monkeypatch.setenv("ALL_PROXY", f"{scheme}://proxy.example:1080")
+        assert proxy_for("https://ds.example") == "socks5://proxy.example:1080"
 
 
 # Headers on the wire -------------------------------------------------------------------------------------------------

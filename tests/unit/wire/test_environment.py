@@ -139,6 +139,54 @@ def test_no_proxy_for_another_name(
     assert len(proxy.requests) == 1
 
 
+@pytest.mark.parametrize("no_proxy", ["240.0.0.0/12", "240.0.0.1", "240.0.0.1:8080"])
+def test_no_proxy_for_the_services_of_a_cluster(
+    no_proxy: str, driver: Driver, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The proxy must not get the token. Nothing can be reached at 240.0.0.0/4, which is reserved (RFC 1112)."""
+    proxy = serve(keep_alive(empty))
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    client = driver.client("http://240.0.0.1:8080", token="t0ken", timeout=0.3)
+    driver.failed_create(client)
+    assert proxy.accepted == 0
+    monkeypatch.setenv("NO_PROXY", "240.16.0.0/12")
+    ask(driver, driver.client("http://240.0.0.1:8080", token="t0ken", timeout=5))
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("port", ["", ":8080"])
+def test_ipv6_literal_through_a_proxy(port: str, driver: Driver, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = serve(keep_alive(empty))
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    ask(driver, driver.client(f"http://[2001:db8::1]{port}", timeout=5))
+    (received,) = proxy.requests
+    assert received.target in (f"http://[2001:db8::1]{port}{PATH}", f"http://[2001:db8::1]{port or ':80'}{PATH}")
+    assert received.headers["host"] == f"[2001:db8::1]{port}"
+
+
+def test_ipv6_literal_through_a_tunnel(
+    driver: Driver, serve: Serve, monkeypatch: pytest.MonkeyPatch, certificates: Certificates
+) -> None:
+    """Its certificate has it without brackets."""
+    context = certificates.server(host="2001:db8::1")
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with context.wrap_socket(connection.sock, server_side=True) as secure:
+            inner = Connection(connection.server, secure, connection.number)
+            while inner.request() is not None:
+                inner.send(EMPTY)
+
+    proxy = serve(script)
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    ask(driver, driver.client("https://[2001:db8::1]", tls=certificates.trusting(), timeout=5))
+    connect, inner = proxy.requests
+    assert (connect.method, connect.target) == ("CONNECT", "[2001:db8::1]:443")
+    assert inner.headers["host"] == "[2001:db8::1]"
+
+
 def test_proxy_that_refuses_a_tunnel(driver: Driver, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy gets the host and nothing of the request, so nothing was sent."""
     proxy = serve(keep_alive(lambda _: answer("502 Bad Gateway", b"", "")))
