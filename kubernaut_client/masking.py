@@ -213,11 +213,13 @@ def _plain(data: bytes) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 def _character(escape: re.Match[bytes]) -> bytes:
-    if escape[1]:
-        return chr(int(escape[1], 16)).lower().encode("utf-8", "surrogatepass")
+    """What an escape stands for; nothing for a backslash, which may itself escape what comes after it."""
     if escape[2]:
-        return bytes([int(escape[2], 16)]).lower()
-    return html.unescape(escape[3].decode()).lower().encode("utf-8", "replace") if escape[3] else b""
+        character = bytes([int(escape[2], 16)])
+    else:
+        text = chr(int(escape[1], 16)) if escape[1] else html.unescape((escape[3] or b"").decode())
+        character = text.encode("utf-8", "surrogatepass")
+    return character.lower().strip(b"\\")
 
 
 def _place(places: list[tuple[int, int]], at: int) -> int:
