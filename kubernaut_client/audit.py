@@ -6,7 +6,6 @@ module is generated from it.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubernaut_datastorage.models import AuditEvent
 
-from . import delivery, limits, procedures, trail
+from . import clock, delivery, limits, procedures, trail
 from .batches import Delivery
 from .errors import InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
 from .execute import AsyncCall, AsyncOptions
@@ -156,7 +155,7 @@ class AsyncAudit:
         """
         if type(count) is not int or count < 1:
             raise InvalidRequestError(f"count: must be an integer of at least 1, not {shown(count)}", field="count")
-        end = time.monotonic() + seconds("timeout", timeout, kind=InvalidRequestError)
+        end = clock.monotonic() + seconds("timeout", timeout, kind=InvalidRequestError)
         filters = _filters(
             event_type=event_type,
             event_category=event_category,
@@ -171,7 +170,7 @@ class AsyncAudit:
         failure: KubernautError | None = None
         polls = 0
         while True:
-            left = max(end - time.monotonic(), 0.001)
+            left = max(end - clock.monotonic(), 0.001)
             try:
                 call = self._options.call(min(self._options.timeout, left), left)
                 found, bad = await trail.newest(filters, max(count, limits.PAGE_LIMIT), call)
@@ -180,13 +179,13 @@ class AsyncAudit:
                 if not repeatable(error, write=False):
                     raise
                 # What an earlier question found says more than that there was no time for this one.
-                if not polls or time.monotonic() < end:
+                if not polls or clock.monotonic() < end:
                     failure = error
             if failure is None and len(found) >= count:
                 return found
             polls += 1
             pause = POLL.wait(polls)
-            if time.monotonic() + pause >= end:
+            if clock.monotonic() + pause >= end:
                 break
             await self._options.session.sleep(pause)
         why = f"{len(found)} of {count} events within {timeout:g} s"

@@ -7,7 +7,6 @@ The synchronous twin of this module is generated from it.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from uuid import UUID
 
 from kubernaut_datastorage.models import StoredWorkflow
 
-from . import procedures, settle
+from . import clock, procedures, settle
 from .errors import BootstrapError, ConflictError, KubernautError, Outcome
 from .execute import AsyncCall, Clock
 from .operations import CREATE_WORKFLOW, LIST_WORKFLOWS
@@ -163,7 +162,7 @@ class Apply:
     async def _send(self, workers: AsyncWorkers[PlanRow, ReportRow | _Exists]) -> None:
         while True:
             while workers.active < self._schedule.width and not self._stopped and (ready := self._schedule.take()):
-                self._started[id(ready)] = time.monotonic()
+                self._started[id(ready)] = clock.monotonic()
                 workers.start(ready, partial(self._create, ready))
             if workers.active:
                 row, answer = await workers.next()
@@ -198,7 +197,7 @@ class Apply:
 
     def _seconds(self, row: PlanRow) -> float:
         """How long ago a row was sent."""
-        return time.monotonic() - self._started[id(row)]
+        return clock.monotonic() - self._started[id(row)]
 
     async def _create(self, row: PlanRow) -> ReportRow | _Exists:
         """The result for a row, or the 409 or 500 that it met."""

@@ -7,10 +7,10 @@ database only, not at Redis. The synchronous twin of this module is generated fr
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import clock
 from .errors import (
     APIError,
     ConfigurationError,
@@ -53,7 +53,7 @@ class AsyncHealth:
 
     async def wait_until_ready(self, timeout: float = 60.0) -> HealthStatus:
         """Ask `/health/ready` until it says so, for up to `timeout` seconds, else `RequestTimeoutError` saying why."""
-        end = time.monotonic() + seconds("timeout", timeout, kind=InvalidRequestError)
+        end = clock.monotonic() + seconds("timeout", timeout, kind=InvalidRequestError)
         failures = 0
         left = timeout
         while True:
@@ -63,10 +63,10 @@ class AsyncHealth:
                 return status
             failures += 1
             pause = POLL.wait(failures)
-            if time.monotonic() + pause >= end:
+            if clock.monotonic() + pause >= end:
                 break
             await self._options.session.sleep(pause)
-            left = end - time.monotonic()
+            left = end - clock.monotonic()
             # A pause may take longer than it should, and an attempt without time would say that nobody answers.
             if left < _LEAST:
                 break

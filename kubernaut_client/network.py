@@ -1,4 +1,4 @@
-"""The limit of an attempt, held below httpx: every connect, read and write gets what is left of it.
+"""The limit of an attempt, held below httpx: every look-up, connect, read and write gets what is left of it.
 
 httpx's own timeouts start anew with every byte that arrives, so a server that sends one byte a second would never meet
 them. These are backends of httpcore that wrap its own; what has gone over the wire is noted on the way. Pools, requests
@@ -7,38 +7,62 @@ and answers are left to `http`.
 
 from __future__ import annotations
 
-import codecs
-import socket
+import asyncio
+import contextlib
 import ssl
-import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
+
+from . import clock, resolver
+
+T = TypeVar("T")
 
 _WRITE_CHUNK = 65536
 # Asking a proxy for a tunnel sends nothing of the request yet, and its answer is none of the service's.
 _TUNNEL = b"CONNECT "
-# The resolver loads this codec at its first use; a fork just then would leave the child waiting for it.
-codecs.lookup("idna")
+_STAGGER = 0.25
+"""Seconds after which the next address of a host is tried beside the one before it (RFC 8305)."""
+_NAME = "the address of the host"
+_CONNECTION = "a connection"
 
 
 class Exchange:
     """An attempt in progress: when it must end, and what has gone over the wire."""
 
-    __slots__ = ("end", "received", "sent")
+    __slots__ = ("end", "received", "sent", "stream", "waiting_for")
 
     def __init__(self, limit: float) -> None:
-        self.end: float = time.monotonic() + limit
+        self.end: float = clock.monotonic() + limit
         self.sent: bool = False
         self.received: bool = False
+        self.stream: _Stream | _AsyncStream | None = None
+        self.waiting_for: str = _CONNECTION
 
     def left(self, timeout: type[httpcore.TimeoutException]) -> float:
-        left = self.end - time.monotonic()
+        left = self.end - clock.monotonic()
         if left <= 0:
             raise timeout("the attempt ran out of time")
         return left
+
+    def check_time(self) -> None:
+        """Raise if the time for the answer is up."""
+        self.left(httpcore.ReadTimeout)
+
+    def stop(self) -> None:
+        """Let no more of the answer be read off the network."""
+        self.end = float("-inf")
+
+    def writes(self, stream: _Stream | _AsyncStream, data: bytes) -> None:
+        """Note that data is about to be written; raises if the service sent something before the request."""
+        if data and not self.sent:
+            # What makes an encrypted connection readable may be a message of TLS itself.
+            if not stream.encrypted and (stream.get_extra_info("is_readable") or stream.is_ahead()):
+                raise httpcore.ConnectError("it was closed, or bytes came over it, before the request was sent")
+            self.sent = not data.startswith(_TUNNEL)
+        self.stream = stream
 
 
 EXCHANGE: ContextVar[Exchange] = ContextVar("kubernaut_client_progress")
@@ -50,8 +74,9 @@ def _name(host: str | None) -> str | None:
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, *, encrypted: bool = False) -> None:
         self._stream = stream
+        self.encrypted = encrypted
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         exchange = EXCHANGE.get()
@@ -64,7 +89,7 @@ class _Stream(httpcore.NetworkStream):
         # httpcore starts the timeout anew for every piece that the socket takes, so it gets one piece at a time.
         for start in range(0, len(buffer), _WRITE_CHUNK):
             left = exchange.left(httpcore.WriteTimeout)
-            exchange.sent = exchange.sent or not buffer.startswith(_TUNNEL)
+            exchange.writes(self, buffer)
             self._stream.write(buffer[start : start + _WRITE_CHUNK], left)
 
     def close(self) -> None:
@@ -76,10 +101,13 @@ class _Stream(httpcore.NetworkStream):
         exchange = EXCHANGE.get()
         left = exchange.left(httpcore.ConnectTimeout)
         exchange.received = False
-        return _Stream(self._stream.start_tls(ssl_context, _name(server_hostname), left))
+        return _Stream(self._stream.start_tls(ssl_context, _name(server_hostname), left), encrypted=True)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+    def is_ahead(self) -> bool:
+        return _is_ahead(self._stream)
 
 
 class Backend(httpcore.NetworkBackend):
@@ -97,12 +125,15 @@ class Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         exchange = EXCHANGE.get()
-        # A name with several addresses would get the whole timeout for each of them.
+        exchange.waiting_for = _NAME
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            addresses = resolver.addresses(host, port).result(exchange.left(httpcore.ConnectTimeout))
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(str(error)) from error
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        exchange.waiting_for = _CONNECTION
+        # A name with several addresses would get the whole timeout for each of them.
         for remaining in range(len(addresses), 0, -1):
             left = exchange.left(httpcore.ConnectTimeout) / remaining
             try:
@@ -115,20 +146,21 @@ class Backend(httpcore.NetworkBackend):
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, *, encrypted: bool = False) -> None:
         self._stream = stream
+        self.encrypted = encrypted
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         exchange = EXCHANGE.get()
-        data = await self._stream.read(max_bytes, exchange.left(httpcore.ReadTimeout))
+        data = await _within(exchange, httpcore.ReadTimeout, lambda left: self._stream.read(max_bytes, left))
         exchange.received = exchange.received or bool(data)
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         exchange = EXCHANGE.get()
-        left = exchange.left(httpcore.WriteTimeout)
-        exchange.sent = exchange.sent or (bool(buffer) and not buffer.startswith(_TUNNEL))
-        await self._stream.write(buffer, left)
+        exchange.check_time()
+        exchange.writes(self, buffer)
+        await _within(exchange, httpcore.WriteTimeout, lambda left: self._stream.write(buffer, left))
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -137,12 +169,19 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
         exchange = EXCHANGE.get()
-        left = exchange.left(httpcore.ConnectTimeout)
         exchange.received = False
-        return _AsyncStream(await self._stream.start_tls(ssl_context, _name(server_hostname), left))
+        stream = await _within(
+            exchange,
+            httpcore.ConnectTimeout,
+            lambda left: self._stream.start_tls(ssl_context, _name(server_hostname), left),
+        )
+        return _AsyncStream(stream, encrypted=True)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
+
+    def is_ahead(self) -> bool:
+        return _is_ahead(self._stream)
 
 
 class AsyncBackend(httpcore.AsyncNetworkBackend):
@@ -160,11 +199,88 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        left = EXCHANGE.get().left(httpcore.ConnectTimeout)
-        self._opened = await self._backend.connect_tcp(host, port, left, local_address, socket_options)
+        exchange = EXCHANGE.get()
+        exchange.waiting_for = _NAME
+        lookup = asyncio.wrap_future(resolver.addresses(host, port))
+        try:
+            async with clock.timeout(exchange.left(httpcore.ConnectTimeout)):
+                addresses = await lookup
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(str(error)) from error
+        exchange.waiting_for = _CONNECTION
+
+        async def connect(address: str) -> httpcore.AsyncNetworkStream:
+            return await _within(
+                exchange,
+                httpcore.ConnectTimeout,
+                lambda left: self._backend.connect_tcp(address, port, left, local_address, socket_options),
+            )
+
+        self._opened = await (connect(addresses[0]) if len(addresses) == 1 else _first(addresses, connect))
         return _AsyncStream(self._opened)
 
     async def aclose(self) -> None:
         """Close the connection, if it still is open: before anything is waited for, so that nothing cancels it."""
         if self._opened is not None:
             await self._opened.aclose()
+
+
+async def _within(
+    exchange: Exchange, timeout: type[httpcore.TimeoutException], operation: Callable[[float | None], Awaitable[T]]
+) -> T:
+    """Run an operation, which takes its limit, in what is left of the attempt."""
+    left = exchange.left(timeout)
+    if clock.has_timers():
+        return await operation(left)
+    try:
+        async with clock.timeout(left):
+            return await operation(None)
+    except TimeoutError as error:
+        raise timeout(str(error)) from error
+
+
+async def _first(
+    addresses: list[str], connect: Callable[[str], Awaitable[httpcore.AsyncNetworkStream]]
+) -> httpcore.AsyncNetworkStream:
+    """The first connection to one of several addresses, each begun a little after the one before it (RFC 8305)."""
+    failure: BaseException = httpcore.ConnectError("the name has no address")
+    following = iter(addresses)
+    tasks: set[asyncio.Future[httpcore.AsyncNetworkStream]] = set()
+    try:
+        while True:
+            address = next(following, None)
+            if address is not None:
+                tasks.add(asyncio.ensure_future(connect(address)))
+            elif not tasks:
+                raise failure
+            with contextlib.suppress(TimeoutError):
+                async with clock.timeout(_STAGGER) if address else contextlib.nullcontext():
+                    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in tasks if task.done()]:
+                tasks.discard(task)
+                error = task.exception()
+                if error is None:
+                    return task.result()
+                failure = error
+    finally:
+        for task in tasks:
+            task.cancel()
+        for slower in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(slower, httpcore.AsyncNetworkStream):
+                await slower.aclose()
+
+
+def _is_ahead(stream: Any) -> bool:
+    """Whether bytes have been taken off the socket that nothing has asked for yet.
+
+    They'd be taken for the answer to the next request. Below the streams of httpcore are those of anyio, and ssl's
+    buffers; none of them has a public name for it.
+    """
+    while stream is not None:
+        incoming = getattr(stream, "_incoming", None) or getattr(stream, "_read_bio", None)
+        if getattr(incoming, "pending", 0) or getattr(getattr(stream, "_protocol", None), "read_queue", None):
+            return True
+        stream = getattr(stream, "_stream", None) or getattr(stream, "transport_stream", None)
+    return False

@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
+
+from . import clock
 
 MAX_CONNECTIONS = 100
 _MAX_IDLE = 20
@@ -54,7 +55,7 @@ class _Base(Generic[Client]):
         """An idle client that should be closed now."""
         try:
             since, _ = self._idle[0]
-            if self._closed or len(self._idle) > _MAX_IDLE or since < time.monotonic() - MAX_IDLE_SECONDS:
+            if self._closed or len(self._idle) > _MAX_IDLE or since < clock.monotonic() - MAX_IDLE_SECONDS:
                 return self._idle.popleft()[1]
         except IndexError:
             pass
@@ -82,7 +83,7 @@ class Pool(_Base[SyncClient]):
         """Take a client back; it is lent again only if its request came to its end, as `whole` says."""
         self._places.release()
         if whole:
-            self._idle.append((time.monotonic(), client))
+            self._idle.append((clock.monotonic(), client))
             self._prune()
         else:
             client.close()
@@ -106,7 +107,7 @@ class AsyncPool(_Base[AsyncClient]):
 
     async def take(self, limit: float, *, new: bool = False) -> AsyncClient:
         if self._places.locked():
-            async with asyncio.timeout(limit):
+            async with clock.timeout(limit):
                 await self._places.acquire()
         else:
             await self._places.acquire()  # doesn't wait
@@ -119,7 +120,7 @@ class AsyncPool(_Base[AsyncClient]):
     async def put(self, client: AsyncClient, *, whole: bool) -> None:
         self._places.release()
         if whole:
-            self._idle.append((time.monotonic(), client))
+            self._idle.append((clock.monotonic(), client))
             await self._prune()
         else:
             await client.aclose()

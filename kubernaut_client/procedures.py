@@ -6,7 +6,6 @@ decided in `settle`. The synchronous twin of this module is generated from it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +15,7 @@ from uuid import UUID, uuid4
 from kubernaut_datastorage.models import StoredWorkflow
 from kubernaut_datastorage.types import UNSET, Unset
 
-from . import limits, settle
+from . import clock, limits, settle
 from .errors import (
     APIError,
     ConflictError,
@@ -164,12 +163,12 @@ async def _get_once(identity: UUID, call: AsyncCall) -> StoredWorkflow:
     second = await _again(request, call)
     if not isinstance(second, KubernautError):
         return second
-    known = time.monotonic() < call.session.drops_unknown_ids_until
+    known = clock.monotonic() < call.session.drops_unknown_ids_until
     well = await healthy(call)
     control = symptom(first) if known else await _control(call) if well else ""
     symptoms = [symptom(first), symptom(second), control]
     if settle.is_absent(healthy=well, symptoms=symptoms):
-        call.session.drops_unknown_ids_until = time.monotonic() + settle.REMEMBER_DROPS
+        call.session.drops_unknown_ids_until = clock.monotonic() + settle.REMEMBER_DROPS
         third = await _again(request, call)
         if not isinstance(third, KubernautError):
             return third

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context, copy_context
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
+
+from . import clock
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,10 +56,10 @@ class Workers(Generic[T, R]):
     def drain(self) -> list[tuple[T, R]]:
         """The results of jobs that end within `GRACE`; the others are given up, and so are those that raise."""
         ended: list[tuple[T, R]] = []
-        end = time.monotonic() + GRACE
+        end = clock.monotonic() + GRACE
         while self.active:
             try:
-                ticket, result, error = self._done.get(timeout=max(end - time.monotonic(), 0))
+                ticket, result, error = self._done.get(timeout=max(end - clock.monotonic(), 0))
             except Empty:
                 break
             self.active -= 1
@@ -97,7 +98,7 @@ class AsyncWorkers(Generic[T, R]):
         return len(self._tasks)
 
     def start(self, ticket: T, job: Callable[[], Awaitable[R]]) -> None:
-        self._tasks[asyncio.ensure_future(_awaited(job))] = ticket
+        self._tasks[clock.running_loop().create_task(_awaited(job))] = ticket
 
     async def next(self) -> tuple[T, R]:
         if not self._ended:

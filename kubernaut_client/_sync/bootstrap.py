@@ -8,7 +8,6 @@ The synchronous twin of this module is generated from it.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from uuid import UUID
 
 from kubernaut_datastorage.models import StoredWorkflow
 
-from .. import settle
+from .. import clock, settle
 from . import procedures
 from ..errors import BootstrapError, ConflictError, KubernautError, Outcome
 from .execute import Call, Clock
@@ -165,7 +164,7 @@ class Apply:
     def _send(self, workers: Workers[PlanRow, ReportRow | _Exists]) -> None:
         while True:
             while workers.active < self._schedule.width and not self._stopped and (ready := self._schedule.take()):
-                self._started[id(ready)] = time.monotonic()
+                self._started[id(ready)] = clock.monotonic()
                 workers.start(ready, partial(self._create, ready))
             if workers.active:
                 row, answer = workers.next()
@@ -200,7 +199,7 @@ class Apply:
 
     def _seconds(self, row: PlanRow) -> float:
         """How long ago a row was sent."""
-        return time.monotonic() - self._started[id(row)]
+        return clock.monotonic() - self._started[id(row)]
 
     def _create(self, row: PlanRow) -> ReportRow | _Exists:
         """The result for a row, or the 409 or 500 that it met."""
