@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from kubernaut_datastorage.client import Client as GeneratedClient
 from kubernaut_datastorage.types import UNSET, Unset
 
-from . import config
+from . import clock, config
 from ._sync.audit import Audit
 from ._sync.execute import Options, Raw
 from ._sync.health import Health
@@ -26,6 +26,7 @@ from .http import AsyncSession, Session
 from .masking import without_frames
 from .notifications import AsyncNotifications
 from .operations import HealthStatus
+from .problems import shown
 from .raw import RawClient
 from .retry import RetryPolicy, seconds
 from .workflows import AsyncWorkflows
@@ -34,12 +35,19 @@ if TYPE_CHECKING:
     import httpx
 
 
-def _checked(timeout: object, retry: object, on_call: object) -> None:
+_MAX_RESPONSE_BYTES = 64 * 2**20
+
+
+def _checked(timeout: object, retry: object, on_call: object, max_response_bytes: object) -> None:
     seconds("timeout", timeout)
     if not isinstance(retry, RetryPolicy):
         raise ConfigurationError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
     if on_call is not None and not callable(on_call):
         raise ConfigurationError(f"on_call must be a callable, not {type(on_call).__name__}")
+    if type(max_response_bytes) is not int or max_response_bytes < 1:
+        raise ConfigurationError(
+            f"max_response_bytes must be an integer of at least 1, not {shown(max_response_bytes)}"
+        )
 
 
 OptionsT = TypeVar("OptionsT", Options, AsyncOptions)
@@ -72,6 +80,7 @@ class _Shared(Generic[OptionsT]):
         retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | Unset | None = UNSET,
         on_call: OnCall | Unset | None = UNSET,
+        max_response_bytes: int | None = None,
     ) -> Self:
         """A view with other options on the same connections; what isn't given stays. Closing it does nothing.
 
@@ -81,12 +90,14 @@ class _Shared(Generic[OptionsT]):
             headers: More headers, each in the place of one of the same name. None: no headers but those that the
                 client itself sets.
             on_call: Called after every attempt; None: nothing is called.
+            max_response_bytes: The largest body of an answer; None: as it is.
         """
         options = self._options
         changed: dict[str, Any] = {
             "timeout": options.timeout if timeout is None else timeout,
             "retry": options.retry if retry is None else retry,
             "on_call": options.on_call if isinstance(on_call, Unset) else on_call,
+            "max_response_bytes": options.max_response_bytes if max_response_bytes is None else max_response_bytes,
         }
         _checked(**changed)
         if headers is None:
@@ -108,13 +119,15 @@ class DataStorageClient(_Shared[Options]):
         base_url: `http://host:port`, a path may follow. Else KUBERNAUT_DATASTORAGE_URL, then DATA_STORAGE_URL.
         token: Bearer token: a string, or a callable that is asked before every attempt. Else KUBERNAUT_TOKEN, then the
             file that KUBERNAUT_TOKEN_FILE names, read again when it changes.
-        timeout: Seconds for one attempt, all of it: connecting, sending, and the last byte of the answer. Resolving the
-            host's name is up to the system's resolver.
+        timeout: Seconds for one attempt, all of it: resolving the host's name, connecting, sending, and decoding the
+            last byte of the answer.
         retry: Attempts, waits and the deadline of a whole call.
         headers: More headers for every request.
         tls: An `ssl.SSLContext`. Else the system's authorities or those of KUBERNAUT_CA_FILE, and KUBERNAUT_CLIENT_CERT
             with KUBERNAUT_CLIENT_KEY as the client's certificate, read again when they change.
         on_call: Called after every attempt with a `CallRecord`; what it raises is logged, not raised.
+        max_response_bytes: The largest body of an answer, decoded, in bytes; 64 MiB by default, which holds a page of
+            1,000 audit events of 60 KB. A larger one is a `ResponseDecodeError` that names this limit.
         http_client: A client of your own, which is never changed and never closed. Its connections are yours: only the
             body of an answer is held to `timeout`, and it refuses to work after `fork()`.
 
@@ -138,12 +151,14 @@ class DataStorageClient(_Shared[Options]):
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         on_call: OnCall | None = None,
+        max_response_bytes: int = _MAX_RESPONSE_BYTES,
         http_client: httpx.Client | None = None,
     ) -> None:
-        _checked(timeout, retry, on_call)
+        _checked(timeout, retry, on_call, max_response_bytes)
         source = config.TokenSource(token)
         session = Session(config.base_url(base_url), source, tls, http_client)
-        self._set(Options(session, timeout, retry, on_call, config.headers(headers, source)), owner=True)
+        checked = config.headers(headers, source)
+        self._set(Options(session, timeout, retry, on_call, max_response_bytes, checked), owner=True)
 
     @cached_property
     def raw(self) -> GeneratedClient:
@@ -204,12 +219,14 @@ class AsyncDataStorageClient(_Shared[AsyncOptions]):
         headers: Mapping[str, str] | None = None,
         tls: ssl.SSLContext | None = None,
         on_call: OnCall | None = None,
+        max_response_bytes: int = _MAX_RESPONSE_BYTES,
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
-        _checked(timeout, retry, on_call)
+        _checked(timeout, retry, on_call, max_response_bytes)
         source = config.TokenSource(token)
         session = AsyncSession(config.base_url(base_url), source, tls, http_client)
-        self._set(AsyncOptions(session, timeout, retry, on_call, config.headers(headers, source)), owner=True)
+        checked = config.headers(headers, source)
+        self._set(AsyncOptions(session, timeout, retry, on_call, max_response_bytes, checked), owner=True)
 
     @cached_property
     def raw(self) -> GeneratedClient:
@@ -228,6 +245,7 @@ class AsyncDataStorageClient(_Shared[AsyncOptions]):
     aclose = close
 
     async def __aenter__(self) -> Self:
+        clock.running_loop()
         return self
 
     async def __aexit__(

@@ -28,7 +28,8 @@ from weakref import WeakKeyDictionary
 import httpcore
 import httpx
 
-from . import config, proxies
+from . import clock, config, proxies
+from .body import ACCEPTED, Body, BodyError, BodyTimeoutError
 from .errors import (
     ConfigurationError,
     ConnectError,
@@ -77,7 +78,7 @@ class Answer:
     body: bytes = field(repr=False)
     complete: bool = True
     cause: Exception | None = field(default=None, repr=False, compare=False)
-    """What cut the body short."""
+    """Why the body isn't complete: a `BodyError` where its text says it, else what cut it short."""
 
 
 class _Base:
@@ -88,7 +89,7 @@ class _Base:
         self.token = token
         self.headers: dict[str, str] = {
             "accept": "application/json",
-            "accept-encoding": "gzip, deflate",
+            "accept-encoding": ACCEPTED,
             "user-agent": config.user_agent(httpx.__version__),
         }
         self.drops_unknown_ids_until: float = 0.0
@@ -134,6 +135,20 @@ class _Base:
             raise ConfigurationError("http_client was made in another process: make a client of its own after fork()")
         elif given.is_closed:
             raise ConfigurationError("http_client is closed")
+
+    @staticmethod
+    def _answer(
+        response: httpx.Response, body: Body, request: httpx.Request | None, credentials: Credentials, limit: float
+    ) -> Answer:
+        cause = body.error
+        if cause is not None and not isinstance(cause, BodyError):
+            kept = _kept(cause, request, credentials)
+            if isinstance(cause, httpx.TimeoutException | httpcore.TimeoutException):
+                cause = BodyTimeoutError(f"whose body did not end within {limit:.3g} s")
+                cause.__cause__ = kept
+            else:
+                cause = kept
+        return Answer(response.status_code, dict(response.headers.items()), body.value(), body.error is None, cause)
 
     def _unusable(self, error: Exception) -> ConfigurationError:
         """For a transport that can't be made; the proxy's URL, which may hold credentials, isn't shown."""
@@ -182,10 +197,13 @@ class Session(_Base):
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
-    def request(self, request: Request, credentials: Credentials, limit: float, alone: bool = False) -> Answer:
+    def request(
+        self, request: Request, credentials: Credentials, limit: float, max_bytes: int, alone: bool = False
+    ) -> Answer:
         """Send one request and read its answer within `limit` seconds; `alone`: over a connection of its own.
 
-        Raises a `TransportError` for anything that ends without a status line.
+        Raises a `TransportError` for anything that ends without a status line. A body that is larger than `max_bytes`
+        or doesn't end in time makes the answer incomplete.
         """
         pool = self._pool()
         own = pool is not None
@@ -199,26 +217,26 @@ class Session(_Base):
             built = (httpx.Request if own else client.build_request)(**self._arguments(request, credentials, limit))
             credentials.sent(built.headers)
             response = client.send(built, stream=True, follow_redirects=False)
-            chunks: list[bytes] | None = None
-            cause: Exception | None = None
+            body = _body(response, max_bytes, exchange)
             try:
                 if not response.is_stream_consumed:  # as a hook of the caller's may have done
-                    chunks = []
                     for chunk in response.iter_raw():
-                        chunks.append(chunk)
-                        if not own:
-                            exchange.left(httpcore.ReadTimeout)
+                        if not body.add(chunk):
+                            # The next read ends it, which leaves no generator of httpcore's half-way.
+                            exchange.stop()
+                            if not own:
+                                break
+                body.end()
             # The status line is here: whatever cuts the body short, the answer stands.
             except Exception as error:  # noqa: BLE001 - see above
-                cause = error
+                body.error = body.error or error
             finally:
                 response.close()
-            body, cause = _decoded(response, chunks, cause)
-            kept = None if cause is None else _kept(cause, built, credentials)
-            whole = cause is None and not alone
-            return Answer(response.status_code, dict(response.headers.items()), body, cause is None, kept)
+            answer = self._answer(response, body, built, credentials, limit)
+            whole = own and answer.complete and not alone and not _is_ahead(client, exchange)
+            return answer
         except httpx.HTTPStatusError as error:
-            return _raised_by_hook(error)
+            return self._answer(error.response, _body(error.response, max_bytes, exchange), built, credentials, limit)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not exchange.sent)
@@ -309,15 +327,17 @@ class AsyncSession(_Base):
 
     async def authorization(self, limit: float) -> str | None:
         try:
-            async with asyncio.timeout(limit):
+            async with clock.timeout(limit):
                 return await self.token.aget()
         except TimeoutError:
             raise RequestTimeoutError(f"token gave nothing within {limit:.3g} s") from None
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await clock.sleep(seconds)
 
-    async def request(self, request: Request, credentials: Credentials, limit: float, alone: bool = False) -> Answer:
+    async def request(
+        self, request: Request, credentials: Credentials, limit: float, max_bytes: int, alone: bool = False
+    ) -> Answer:
         """As `Session.request`. Cancelling it closes the connection in use."""
         pool = self._pool()
         own = pool is not None
@@ -331,26 +351,26 @@ class AsyncSession(_Base):
             built = (httpx.Request if own else client.build_request)(**self._arguments(request, credentials, limit))
             credentials.sent(built.headers)
             response = await client.send(built, stream=True, follow_redirects=False)
-            chunks: list[bytes] | None = None
-            cause: Exception | None = None
+            body = _body(response, max_bytes, exchange)
             try:
                 if not response.is_stream_consumed:  # as a hook of the caller's may have done
-                    chunks = []
                     async for chunk in response.aiter_raw():
-                        chunks.append(chunk)
-                        if not own:
-                            exchange.left(httpcore.ReadTimeout)
+                        if not body.add(chunk):
+                            # The next read ends it, which leaves no generator of httpcore's half-way.
+                            exchange.stop()
+                            if not own:
+                                break
+                body.end()
             # The status line is here: whatever cuts the body short, the answer stands.
             except Exception as error:  # noqa: BLE001 - see above
-                cause = error
+                body.error = body.error or error
             finally:
                 await response.aclose()
-            body, cause = _decoded(response, chunks, cause)
-            kept = None if cause is None else _kept(cause, built, credentials)
-            whole = cause is None and not alone
-            return Answer(response.status_code, dict(response.headers.items()), body, cause is None, kept)
+            answer = self._answer(response, body, built, credentials, limit)
+            whole = own and answer.complete and not alone and not _is_ahead(client, exchange)
+            return answer
         except httpx.HTTPStatusError as error:
-            return _raised_by_hook(error)
+            return self._answer(error.response, _body(error.response, max_bytes, exchange), built, credentials, limit)
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not exchange.sent)
@@ -364,7 +384,7 @@ class AsyncSession(_Base):
     async def close(self) -> None:
         """Close this event loop's connections; safe to call again. A caller's own client is left open."""
         self.closed = True
-        pool = self._pools.pop(asyncio.get_running_loop(), None)
+        pool = self._pools.pop(clock.running_loop(), None)
         if pool is not None and pool.pid == os.getpid():
             await pool.closing.aclose()
 
@@ -372,7 +392,7 @@ class AsyncSession(_Base):
         self._check_usable(self._given)
         if self._given:
             return None
-        loop = asyncio.get_running_loop()
+        loop = clock.running_loop()
         own = self._pools.get(loop)
         if own is None or own.pid != os.getpid():
             # A pool keeps its loop alive, so the ones of loops that are over are let go here.
@@ -407,34 +427,31 @@ _NEVER_SENT = (
 )
 
 
-def _decoded(
-    response: httpx.Response, chunks: list[bytes] | None, cause: Exception | None
-) -> tuple[bytes, Exception | None]:
-    """A body without its content coding; as it came, with what is wrong, if that can't be had.
+def _body(response: httpx.Response, max_bytes: int, exchange: Exchange) -> Body:
+    """What the body of a response is collected in; of one that a hook of the caller's has read, what it read."""
+    if not response.is_stream_consumed and not response.is_closed:
+        return Body(response.headers.get("content-encoding", ""), max_bytes, exchange.check_time)
+    body = Body("", max_bytes, exchange.check_time)
+    try:
+        body.add(response.content)
+    except httpx.ResponseNotRead as error:
+        body.error = error
+    return body
 
-    Decoded here and not while it arrives, where a broken coding would leave the connection's generators half-way.
-    Without `chunks`, somebody else has read the response.
+
+def _is_ahead(client: Any, exchange: Exchange) -> bool:
+    """Whether bytes came after the end of an answer: they'd be taken for the answer to the next request.
+
+    httpcore leaves them with h11. It notices itself what the socket of an idle connection holds.
     """
-    raw = b"".join(chunks or ())
-    try:
-        if chunks is None:
-            return response.content, cause
-        coding = response.headers.get("content-encoding")
-        if coding:
-            return httpx.Response(200, headers={"content-encoding": coding}, content=raw).content, cause
-        return raw, cause
-    except Exception as error:  # noqa: BLE001 - a decoder may raise anything for bytes of any kind
-        return raw, cause or error
-
-
-def _raised_by_hook(error: httpx.HTTPStatusError) -> Answer:
-    """The answer behind `raise_for_status` in an event hook of a caller's client."""
-    response = error.response
-    try:
-        body = response.content
-    except httpx.ResponseNotRead:
-        return Answer(response.status_code, dict(response.headers.items()), b"", complete=False)
-    return Answer(response.status_code, dict(response.headers.items()), body)
+    if exchange.stream is None or exchange.stream.is_ahead():
+        return True
+    for connection in client._transport._pool.connections:
+        while connection is not None and not hasattr(connection, "_h11_state"):
+            connection = getattr(connection, "_connection", None)
+        if connection is not None and connection._h11_state.trailing_data[0]:
+            return True
+    return False
 
 
 def _transport_error(
@@ -447,8 +464,10 @@ def _transport_error(
     unsent = unsent or isinstance(error, _NEVER_SENT)
     outcome = Outcome.NOT_SENT if unsent else Outcome.UNKNOWN
     if isinstance(error, httpx.TimeoutException | httpcore.TimeoutException | TimeoutError):
-        doing = "waiting for a connection" if unsent else "waiting for the answer"
-        return RequestTimeoutError(f"no answer from {base_url} within {limit:.3g} s, {doing}", outcome=outcome)
+        waiting_for = exchange.waiting_for if unsent else "the answer"
+        return RequestTimeoutError(
+            f"no answer from {base_url} within {limit:.3g} s, waiting for {waiting_for}", outcome=outcome
+        )
     if unsent:
         return ConnectError(f"no connection to {base_url}: {_cause(error)}", outcome=outcome)
     silent = not exchange.received if own else _looks_silent(error)

@@ -42,7 +42,15 @@ from kubernaut_datastorage.models import (
     WorkflowSearchResponse,
 )
 
-from .errors import InvalidRequestError, KubernautError, Outcome, ResponseDecodeError, error_for
+from .body import BodyError, BodyRefusedError, BodyTimeoutError
+from .errors import (
+    InvalidRequestError,
+    KubernautError,
+    Outcome,
+    RequestTimeoutError,
+    ResponseDecodeError,
+    error_for,
+)
 from .http import Answer, Request
 from .problems import READ_LIMIT, deeper, load_json, one_line, parse
 
@@ -158,9 +166,12 @@ class Operation(Generic[T]):
             reason = f"{status} with {shown} where {self.media_types[0]} is documented; is base_url right?"
             raise _unreadable(reason, answer, Outcome.UNKNOWN)
         if not answer.complete:
-            raise _unreadable(
-                f"{status} whose body was cut or can't be decoded", answer, Outcome.APPLIED
-            ) from answer.cause
+            reason = (
+                str(answer.cause) if isinstance(answer.cause, BodyError) else "whose body was cut or can't be decoded"
+            )
+            if isinstance(answer.cause, BodyTimeoutError) and not self.write:
+                raise RequestTimeoutError(f"{status} {reason}", outcome=Outcome.UNKNOWN) from answer.cause
+            raise _unreadable(f"{status} {reason}", answer, Outcome.APPLIED) from answer.cause
         return decode
 
 
@@ -170,7 +181,7 @@ def _unreadable(reason: str, answer: Answer, outcome: Outcome) -> ResponseDecode
         status=answer.status,
         headers=answer.headers,
         body=answer.body,
-        cut=not answer.complete,
+        cut=not answer.complete and not isinstance(answer.cause, BodyRefusedError),
         outcome=outcome,
     )
 

@@ -9,7 +9,6 @@ generated from it.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,6 +17,7 @@ from uuid import uuid4
 
 from tenacity import Retrying, RetryCallState, retry_if_exception
 
+from .. import clock
 from ..config import headers as checked_headers
 from ..errors import Attempt, ConfigurationError, InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
 from ..http import Session, Request, as_httpx
@@ -40,12 +40,13 @@ _logger.addHandler(logging.NullHandler())
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How calls are made: `timeout` is the seconds for one attempt."""
+    """How calls are made: `timeout` is the seconds for one attempt, `max_response_bytes` the limit for a body."""
 
     session: Session
     timeout: float
     retry: RetryPolicy
     on_call: OnCall | None
+    max_response_bytes: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
     def call(self, timeout: float | None = None, deadline: float | None = None) -> Call:
@@ -64,14 +65,14 @@ class Clock:
         self._options = options
         self._timeout = timeout
         self._deadline = (
-            None if deadline is None else time.monotonic() + seconds("deadline", deadline, kind=InvalidRequestError)
+            None if deadline is None else clock.monotonic() + seconds("deadline", deadline, kind=InvalidRequestError)
         )
 
     def call(self) -> Call:
         """The next call. Raises `RequestTimeoutError` when the time is up."""
         if self._deadline is None:
             return self._options.call(self._timeout)
-        left = self._deadline - time.monotonic()
+        left = self._deadline - clock.monotonic()
         if left <= 0:
             raise RequestTimeoutError("the deadline was over before it was sent")
         return self._options.call(self._timeout, min(left, self._options.retry.deadline))
@@ -93,7 +94,7 @@ class Call:
         self._options = options
         self._timeout = timeout
         self._deadline = deadline
-        self._end = self._last = time.monotonic() + deadline
+        self._end = self._last = clock.monotonic() + deadline
         self._delay = 0.0
 
     def execute(
@@ -158,24 +159,25 @@ class Call:
 
     def attempt(self, operation: Operation[T], request: Request, *, alone: bool = False) -> T:
         """Send once; `alone`: over a connection of its own. Recorded in the history, the log and by `on_call`."""
-        started = time.monotonic()
+        started = clock.monotonic()
         status: int | None = None
         try:
             self.credentials.bearer(self.session.authorization(self._limit()))
-            answer = self.session.request(request, self.credentials, self._limit(), alone)
+            max_bytes = self._options.max_response_bytes
+            answer = self.session.request(request, self.credentials, self._limit(), max_bytes, alone)
             status = answer.status
             value = operation.read(answer)
         except KubernautError as error:
-            self._record(operation, status, error.outcome, time.monotonic() - started, error)
+            self._record(operation, status, error.outcome, clock.monotonic() - started, error)
             # The frames below hold the answer as it came.
             error.__traceback__ = None
             raise
-        self._record(operation, status, Outcome.APPLIED, time.monotonic() - started, None)
+        self._record(operation, status, Outcome.APPLIED, clock.monotonic() - started, None)
         return value
 
     def _limit(self) -> float:
         """Seconds for the next attempt."""
-        left = self._last - time.monotonic()
+        left = self._last - clock.monotonic()
         if left <= 0:
             raise RequestTimeoutError(f"the deadline of {self._deadline:.3g} s was over before it was sent")
         return min(self._timeout, left)
@@ -237,7 +239,7 @@ class Call:
 
     def _stop(self, state: RetryCallState) -> bool:
         enough = state.attempt_number >= self._options.retry.attempts
-        return enough or time.monotonic() + state.upcoming_sleep >= self._last
+        return enough or clock.monotonic() + state.upcoming_sleep >= self._last
 
     def _before_sleep(self, state: RetryCallState) -> None:
         error = _failure(state)
