@@ -71,7 +71,7 @@ class AsyncAudit:
     async def write_batch(
         self, events: Iterable[Event], *, timeout: float | None = None, deadline: float | None = None
     ) -> BatchResult:
-        """Store events in one transaction; one receipt for each, in order. An empty batch is refused.
+        """Store events in one transaction; one receipt for each, in order; of no events nothing is sent.
 
         What can't be stored is `rejected` with the reason, and the others are stored: events beyond the limits of
         `write` are never sent; those that the service names are left out and the rest is sent again, as one request
@@ -79,7 +79,8 @@ class AsyncAudit:
         that is refused is stored by several requests and thus several transactions.
 
         The service has no limit on their number; 1,000 take it about 0.2 s, and all of a request must fit `timeout`.
-        In a batch it doesn't store `version` and doesn't check that parents exist.
+        In a batch it doesn't store `version` and doesn't check that parents exist. A 202 in its own words, which builds
+        with a queue for batches may give, makes all of the request `queued`; any other 202 is UNKNOWN.
 
         Raises when a request as a whole failed: then the error's `receipts` say what became of each event by then, None
         for one that has no end yet, and `unstored` lists those of them that are certainly not stored, so that they may

@@ -20,8 +20,8 @@ from typing import Any, cast
 from uuid import UUID
 
 from . import limits
-from .errors import APIError, InvalidRequestError, KubernautError, Outcome, received
-from .problems import listed, one_line
+from .errors import APIError, InvalidRequestError, KubernautError, Outcome, ResponseDecodeError, received
+from .problems import json_object, listed, one_line
 from .receipts import AuditReceipt, BatchResult, Event
 
 Payload = Mapping[str, Any]
@@ -67,6 +67,13 @@ class Refusal:
     now: datetime | None = None
     mistimed: Mistimed | None = None
     """What is wrong with the time of the event, if that is what it says."""
+
+
+def is_queued(error: KubernautError) -> bool:
+    """Whether an answer to a batch says, in the service's own words, that it keeps the events in Redis."""
+    if not isinstance(error, ResponseDecodeError) or error.status != 202:
+        return False
+    return (json_object(received(error).body) or {}).get("status") == "accepted"
 
 
 def refusal(error: KubernautError, count: int) -> Refusal | None:
@@ -233,14 +240,12 @@ class Delivery:
     def check(cls, events: Iterable[Event]) -> Delivery:
         """Check every event; what the service could not store is rejected here, so that the others go on.
 
-        Raises `InvalidRequestError` for what is no list of events, and for an empty one.
+        Raises `InvalidRequestError` for what is no list of events.
         """
         if isinstance(events, str | bytes | Mapping) or not isinstance(events, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
             kind = type(cast("object", events)).__name__
             raise InvalidRequestError(f"events: must be a list of events, not {kind}", field="events")
         delivery = cls(list(events), [], [])
-        if not delivery.events:
-            raise InvalidRequestError("events: must not be empty: the service refuses an empty batch", field="events")
         for event in delivery.events:
             try:
                 delivery.payloads.append(limits.AUDIT_EVENT.check(event))
@@ -268,6 +273,10 @@ class Delivery:
         for index, event_id in zip(indices, ids, strict=True):
             self.receipts[index] = AuditReceipt("stored", event_id, self.events[index], recovered)
 
+    def queue(self, indices: Iterable[int]) -> None:
+        for index in indices:
+            self.receipts[index] = AuditReceipt("queued", None, self.events[index])
+
     def reject(self, reasons: Mapping[int, str]) -> None:
         for index, reason in reasons.items():
             self.receipts[index] = AuditReceipt("rejected", None, self.events[index], reason=reason)
@@ -283,7 +292,7 @@ class Delivery:
         unknown = set(doubted)
         error.unstored = tuple(i for i, each in enumerate(self.receipts) if each is None and i not in unknown)
         known = self.result()
-        if known.stored and error.outcome in (Outcome.NOT_SENT, Outcome.REFUSED):
+        if (known.stored or known.queued) and error.outcome in (Outcome.NOT_SENT, Outcome.REFUSED):
             error.outcome = Outcome.UNKNOWN
         if known:
             error.evidence += (f"of {len(self.receipts)} events: {known}",)

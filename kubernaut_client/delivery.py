@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from . import settle
-from .batches import Delivery, Payload, refusal
+from .batches import Delivery, Payload, is_queued, refusal
 from .errors import ConflictError, KubernautError, Outcome, ResponseDecodeError
 from .execute import AsyncCall
 from .operations import CREATE_AUDIT_EVENT, CREATE_AUDIT_EVENTS_BATCH, CREATE_NOTIFICATION_AUDIT, Body
@@ -44,6 +44,10 @@ async def write_batch(delivery: Delivery, call: AsyncCall) -> BatchResult:
             ids: Sequence[UUID | None] = await _send(delivery.of(indices), call)
             recovered = False
         except KubernautError as error:
+            if is_queued(error):
+                delivery.queue(indices)
+                pieces.accepted()
+                continue
             why = refusal(error, len(indices))
             if why is not None and pieces.refused(why):
                 delivery.reject(pieces.rejected)

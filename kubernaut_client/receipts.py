@@ -77,7 +77,7 @@ class BatchResult:
 
     @property
     def queued(self) -> tuple[AuditReceipt, ...]:
-        """None on this build of the service: a batch is stored or refused."""
+        """Those that the service keeps in Redis; builds of December 2025 queue none of a batch."""
         return self._of("queued")
 
     @property

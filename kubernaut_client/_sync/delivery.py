@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from .. import settle
-from ..batches import Delivery, Payload, refusal
+from ..batches import Delivery, Payload, is_queued, refusal
 from ..errors import ConflictError, KubernautError, Outcome, ResponseDecodeError
 from .execute import Call
 from ..operations import CREATE_AUDIT_EVENT, CREATE_AUDIT_EVENTS_BATCH, CREATE_NOTIFICATION_AUDIT, Body
@@ -45,6 +45,10 @@ def write_batch(delivery: Delivery, call: Call) -> BatchResult:
             ids: Sequence[UUID | None] = _send(delivery.of(indices), call)
             recovered = False
         except KubernautError as error:
+            if is_queued(error):
+                delivery.queue(indices)
+                pieces.accepted()
+                continue
             why = refusal(error, len(indices))
             if why is not None and pieces.refused(why):
                 delivery.reject(pieces.rejected)

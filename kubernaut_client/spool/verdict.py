@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kubernaut_client.batches import Refusal, refusal
+from kubernaut_client.batches import Refusal, is_queued, refusal
 from kubernaut_client.errors import APIError, KubernautError, Outcome, ResponseDecodeError, received
-from kubernaut_client.problems import json_object, one_line
+from kubernaut_client.problems import one_line
 
 _OWN_WORDS = frozenset({"database-error", "internal-error", "service-unavailable"})
 
@@ -60,9 +60,7 @@ def judge(answer: int | KubernautError, count: int) -> Judged:
         return Judged(Verdict.LOST, f"201 with {answer} ids for {count} events")
     reason = told(answer)
     if isinstance(answer, ResponseDecodeError):
-        document = json_object(received(answer).body) if answer.status == 202 else None
-        accepted = document is not None and document.get("status") == "accepted"
-        return Judged(Verdict.QUEUED if accepted else Verdict.LOST, reason, error=answer)
+        return Judged(Verdict.QUEUED if is_queued(answer) else Verdict.LOST, reason, error=answer)
     if isinstance(answer, APIError) and answer.problem.is_document:
         why = refusal(answer, count)
         if why is not None:

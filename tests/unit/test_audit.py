@@ -296,7 +296,6 @@ def test_bad_input_is_not_sent(client: Open) -> None:
         lambda: audit.write(event(event_data={"a": "\0"})),
         lambda: audit.write(event(event_timestamp=datetime(2026, 1, 1))),  # noqa: DTZ001 - naive is what is tested
         lambda: audit.write({k: v for k, v in event().items() if k != "event_timestamp"}),
-        lambda: audit.write_batch([]),
         lambda: audit.write_batch(event()),
         lambda: audit.query(event_outcome="x"),
         lambda: audit.query(page_size=0),
@@ -316,6 +315,55 @@ def test_bad_input_is_not_sent(client: Open) -> None:
 
 
 # A batch -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_of_nothing(client: Open) -> None:
+    service = Service()
+    for nothing in ([], (), iter(())):
+        result = client(service).audit.write_batch(nothing)
+        assert (len(result), result.receipts) == (0, ())
+        assert result.raise_for_rejected() is result
+    assert service.asked == []
+
+
+@pytest.mark.parametrize("more", [{}, {"count": 2}], ids=str)
+def test_a_batch_that_the_service_queued(client: Open, more: dict[str, Any]) -> None:
+    """It keeps all of it, and sending it again could store it twice."""
+    said = {"status": "accepted", "message": "audit events queued for async processing", **more}
+    service = Service(httpx.Response(202, json=said))
+    given = [event(), event(version=""), event()]
+    result = client(service).audit.write_batch(given)
+    assert [receipt.status for receipt in result] == ["queued", "rejected", "queued"]
+    assert [receipt.event_id for receipt in result] == [None] * 3
+    assert result.queued[1].event is given[2]
+    assert service.asked == ["batch"]
+
+
+def test_a_queued_part_of_a_batch_is_not_sent_again(client: Open) -> None:
+    accepted = httpx.Response(202, json={"status": "accepted", "message": ""})
+    service = Service(problem(413, "x"), accepted, problem(401, "x"))
+    with pytest.raises(AuthenticationError) as caught:
+        client(service).audit.write_batch([event(), event()])
+    assert service.asked == ["batch"] * 3
+    assert [receipt and receipt.status for receipt in caught.value.receipts] == ["queued", None]
+    assert (caught.value.unstored, caught.value.outcome) == ((1,), Outcome.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(202, json={"status": "ok", "message": ""}),
+        httpx.Response(202, json=["accepted"]),
+        httpx.Response(202, content=b'{"status": "accep', headers={"content-type": "application/json"}),
+        httpx.Response(202),
+        html(202),
+    ],
+    ids=range(5),
+)
+def test_another_202_of_a_batch_says_nothing(client: Open, answer: httpx.Response) -> None:
+    with pytest.raises(ResponseDecodeError) as caught:
+        client(Service(answer, stored=[])).audit.write_batch([event()])
+    assert caught.value.outcome is Outcome.UNKNOWN
 
 
 def test_a_batch(client: Open) -> None:
