@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,22 @@ def test_both_sides_of_a_fork_go_on(emulator: Emulator, tmp_path: Path) -> None:
     assert output.strip() == "[0, 0, 0, 0] 300 stored, 0 queued, 0 quarantined, 0 unsettled, 0 waiting"
     firsts = [0, 1000, 2000, *(each * 10_000 + more for each in range(1, 5) for more in (0, 1000))]
     assert stored(emulator) == Counter(number for first in firsts for number in range(first, first + 100))
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
+@pytest.mark.parametrize("emitted", [0, 10])
+@pytest.mark.parametrize("first", ["emit", "status", "flush", "close"])
+def test_a_fork_that_python_does_not_notice(emulator: Emulator, tmp_path: Path, emitted: int, first: str) -> None:
+    """As the prefork of uWSGI: none of the hooks runs, and locks that another thread had are never released."""
+    with emulator.refuse_connections() if emitted else nullcontext():
+        process = start("audit_c_forks.py", emulator.url, tmp_path / "spool", emitted, first)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    count = emitted + 25
+    assert output.strip() == f"[0, 0, 0] {count} stored, 0 queued, 0 quarantined, 0 unsettled, 0 waiting"
+    firsts = [] if first == "close" else [n * 1000 + more for n in (1, 2, 3) for more in (0, 100, 200, 300, 900)]
+    expected = [*range(emitted), *(number for start in [500, *firsts] for number in range(start, start + 25))]
+    assert stored(emulator) == Counter(expected)
     assert list((tmp_path / "spool").iterdir()) == []
 
 
