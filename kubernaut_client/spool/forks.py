@@ -13,11 +13,14 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable
 
-from .spoolfile import Locks
+from kubernaut_client.errors import ConfigurationError
+
+from .spoolfile import REQUESTS, Locks
 
 _known: list[tuple[weakref.WeakMethod[Callable[[], Locks]], weakref.WeakMethod[Callable[[], None]]]] = []
 _forking: dict[int, threading.RLock] = {}
 _held: dict[int, list[Locks]] = {}
+_get_ident = threading.get_ident
 
 
 class Process:
@@ -30,6 +33,11 @@ class Process:
 
     def enter(self) -> None:
         """Called at the start of all that a caller may do."""
+        if threading.get_ident is not _get_ident:
+            raise ConfigurationError(
+                "threads were replaced after kubernaut_client.AuditWriter was imported: call monkey.patch_all() of "
+                "gevent, or monkey_patch() of eventlet, before any other import"
+            )
         if self._id != os.getpid():
             with _lock():
                 if self._id != os.getpid():
@@ -62,6 +70,11 @@ def _lock() -> threading.RLock:
     return _forking.setdefault(os.getpid(), threading.RLock())
 
 
+def _greenlets() -> bool:
+    """Whether gevent or eventlet has replaced threads."""
+    return threading.get_ident.__module__ != "_thread"
+
+
 def _before() -> None:
     _lock().acquire()
     held = _held[os.getpid()] = []
@@ -70,6 +83,9 @@ def _before() -> None:
         if get is None:
             continue
         locks = get()
+        if _greenlets():  # they go on in the child, where a request that is on its way would be made twice
+            for _ in range(REQUESTS):
+                locks.requests.acquire()
         locks.reading.acquire()
         locks.writing.acquire()
         held.append(locks)
@@ -81,6 +97,8 @@ def _after_in_parent() -> None:
         locks = held.pop()
         locks.writing.release()
         locks.reading.release()
+        if _greenlets():
+            locks.requests.release(REQUESTS)
     _lock().release()
 
 

@@ -8,6 +8,7 @@ One thread decides, all alone, so nothing here is shared but what `totals` tells
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -79,6 +80,7 @@ class Sender:
         self.outage: Outage = Outage(tuning, alarm)
         self.progress: threading.Condition = threading.Condition()
         """Told whenever something was settled."""
+        self._process_id = os.getpid()
         self._spool = spool
         self._service = service
         self._tuning = tuning
@@ -149,6 +151,10 @@ class Sender:
         self.wake()
         if self._threads and self._threads[0].is_alive() and not self.decides():
             self._threads[0].join(timeout)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Wait for nothing more."""
         self._given_up = True
         self.wake()
         for _ in self._threads[1:]:
@@ -178,13 +184,15 @@ class Sender:
     def _work(self) -> None:
         try:
             while (job := self._jobs.get()) is not None:
-                self._results.put(job())
+                with self._spool.locks.requests:
+                    self._results.put(job())
                 self.wake()
         finally:
             self._service.leave()
 
     def _run(self) -> None:
-        while True:
+        # Greenlets, unlike threads, go on in a forked child.
+        while not self._given_up and os.getpid() == self._process_id:
             try:
                 self._collect()
                 if self._given_up:

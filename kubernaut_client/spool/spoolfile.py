@@ -54,6 +54,10 @@ _FREE_PAGES = 256
 _IDLE_LOG = 2**20
 
 
+REQUESTS = 64
+"""More than are ever made at a time."""
+
+
 class Locks:
     """One pair for all files of a writer. While both are held no thread is inside SQLite, so the process may fork."""
 
@@ -61,6 +65,8 @@ class Locks:
         # A signal handler may emit, or close, in the middle of an emit.
         self.reading: threading.RLock = threading.RLock()
         self.writing: threading.RLock = threading.RLock()
+        self.requests: threading.Semaphore = threading.Semaphore(REQUESTS)
+        """Held by each thread while it makes a request."""
 
     def writing_here(self) -> bool:
         """Whether the calling thread has the lock for writing."""

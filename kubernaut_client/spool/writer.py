@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sqlite3
+import sys
 import threading
 import time
 import weakref
@@ -20,7 +21,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, NoReturn, Self, cast
 
 from kubernaut_client import limits
 from kubernaut_client.client import AsyncDataStorageClient, DataStorageClient
@@ -147,10 +148,13 @@ class AuditWriter:
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             needed = ".".join(map(str, _OLDEST_SQLITE))
             raise ConfigurationError(f"AuditWriter needs SQLite {needed}, and this Python has {sqlite3.sqlite_version}")
+        if not getattr(sys.modules.get("uwsgi"), "has_threads", True):
+            raise ConfigurationError("uWSGI runs this program without threads, so nothing is delivered: enable-threads")
         self._service = service_for(client_or_url, tuning.attempt)
         # Absolute, as a service may change its directory.
         self._directory = Directory(Path(os.path.abspath(given)))
         self._process = forks.Process(self._forked)
+        self._process.enter()
         self._begin()
         _open.add(self)
         forks.register(self._locks, self._process.enter)
@@ -326,6 +330,9 @@ class AuditWriter:
     ) -> None:
         await self.aclose()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an AuditWriter can't be copied or sent to another process: make one in each process")
+
     def __repr__(self) -> str:
         return f"<AuditWriter {self._directory.path}{' closed' if self._closed else ''}>"
 
@@ -425,6 +432,7 @@ class AuditWriter:
 
     def _forked(self) -> None:
         """In a forked child: leave what the parent has, and have nothing yet."""
+        self._sender.give_up()
         forks.leave(*self._spool.abandon())
         self._stamping, self._ending = threading.RLock(), threading.RLock()
         self._begin()

@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from kubernaut_client import RetryPolicy
@@ -31,7 +32,12 @@ def main() -> None:
             audit.emit(event(event_timestamp=..., event_data={"number": number}))
 
     def child(number: int) -> int:
-        actions = {"emit": lambda: None, "status": audit.status, "flush": lambda: audit.flush(1), "close": audit.close}
+        actions: dict[str, Callable[[], object]] = {
+            "emit": lambda: None,
+            "status": audit.status,
+            "flush": lambda: audit.flush(1),
+            "close": audit.close,
+        }
         actions[first]()
         if first == "close":
             return 0
