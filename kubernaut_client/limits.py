@@ -36,6 +36,8 @@ PAGE_LIMIT = 1000
 EVENT_AGE_LIMIT = timedelta(days=7)
 EVENT_LEAD_LIMIT = timedelta(minutes=5)
 """How far before and after the service's clock the time of an event may lie; only the service can tell."""
+EVENT_AHEAD_LIMIT = timedelta(days=1, hours=1)
+"""How far ahead of our clock a time is at most: later builds take an hour (2026-01), and a day is for the clocks."""
 
 _INTEGER_MAX = 2**31 - 1  # PostgreSQL INTEGER
 _EXACT_MAX = 2**53  # the service reads the numbers of event data as 64-bit floating point

@@ -22,10 +22,9 @@ from typing import Any, NoReturn, TextIO, cast
 from kubernaut_client.problems import one_line
 
 from . import inspection
-from .directory import CORRUPT_SUFFIX, SUFFIX
+from .directory import CORRUPT_SUFFIX, SUFFIX, UntrustedError, connect, is_spool, verify
 from .inspection import Entry, FileStatus
 from .report import SpoolAlarm, numbered
-from .rows import connect
 from .spoolfile import SCHEMA, version_of
 
 SCHEMA_VERSION = 1
@@ -49,9 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     options = _parser().parse_args(arguments)
     directory = Path(options.directory)
-    if not directory.is_dir():
-        _refuse(f"{directory} is no directory")
     try:
+        if not options.directory or not directory.is_dir():
+            _refuse(f"{options.directory!r} is not a directory")
+        if not is_spool(directory):
+            _refuse(f"{directory} is not a spool directory: it has other files, and none of a spool")
         code: int = options.run(directory, options)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -204,17 +205,17 @@ def _changed(directory: Path, events: Sequence[str], statement: str) -> int:
         if not (directory / name).exists() or not name.endswith(SUFFIX):
             continue
         try:
-            # Not one that its owner removes in this moment: that would be made anew.
-            uri = f"{(directory / name).absolute().as_uri()}?mode=rw"
-            with closing(connect(uri, 10, uri=True)) as connection:
-                if version_of(connection) > SCHEMA:
+            with closing(connect(directory / name, 10)) as connection:
+                newer = version_of(connection) > SCHEMA
+                verify(directory / name, 1)
+                if newer:
                     _say(f"{name} was written by a later version, and is left alone")
                     continue
                 if not wanted:
                     changed += connection.execute(statement).rowcount
                 for identity in [identity for file, identity in wanted if file == name]:
                     changed += connection.execute(f"{statement} AND id = ?", (identity,)).rowcount
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UntrustedError) as error:
             _say(f"{name}: {error}")
     return changed
 

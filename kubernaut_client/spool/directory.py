@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import sqlite3
 import stat
 from collections import Counter
@@ -27,6 +28,7 @@ LOCK_SUFFIX = ".lock"
 CORRUPT_SUFFIX = ".corrupt"
 SALVAGE_SUFFIX = ".salvage"
 SIDE_FILES = ("", "-wal", "-shm", "-journal")
+_OF_SPOOL = re.compile(r"\.spool(\.corrupt)?$|^[0-9a-f]{12}\.(lock|salvage)$")
 _WAL_LIMIT = 16 * 2**20
 _FS_GROUP = stat.S_IWGRP | stat.S_ISGID
 BUSY_SECONDS = 5.0
@@ -163,7 +165,7 @@ class Directory:
         return [self.path / name for name in self._names() if name.endswith(SUFFIX)]
 
     def has_files(self) -> bool:
-        """Whether there is, or was, a file of any process in it."""
+        """Whether a process has left something in it, or has a file in it."""
         return any(name.endswith((SUFFIX, SALVAGE_SUFFIX)) for name in self._names())
 
     def _names(self) -> list[str]:
@@ -297,6 +299,12 @@ class Directory:
         os.fsync(self._descriptor)
 
 
+def is_spool(path: Path) -> bool:
+    """Whether a directory can be a spool: it has files of one, or nothing but what a new file system has."""
+    names = set(os.listdir(path)) - {"lost+found"}
+    return not names or any(_OF_SPOOL.search(name) for name in names)
+
+
 # ---- opening files ---------------------------------------------------------------------------------------------------
 
 
@@ -329,7 +337,8 @@ def connect(path: Path, patience: float = BUSY_SECONDS) -> sqlite3.Connection:
     """
     for suffix in SIDE_FILES:
         trusted(Path(f"{path}{suffix}"))
-    return rows.connect(path, patience)
+    # Not one that its owner removes in this moment: that would be made anew.
+    return rows.connect(f"{path.absolute().as_uri()}?mode=rw", patience, uri=True)
 
 
 def verify(path: Path, connections: int) -> None:

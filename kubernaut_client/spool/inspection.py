@@ -211,9 +211,15 @@ def is_owned(path: Path) -> bool:
 @contextmanager
 def opened(path: Path) -> Generator[sqlite3.Connection]:
     """A spool file for reading; where SQLite can't make its files beside it, a copy."""
-    found, log = os.lstat(path), _size(Path(f"{path}-wal"))
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "is no regular file")
+    # A copy may belong to anyone. It is only read, and nothing that it leads to.
+    for suffix in SIDE_FILES:
+        try:
+            mode = os.lstat(f"{path}{suffix}").st_mode
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, f"{path.name}{suffix} is no regular file")
+    log = _size(Path(f"{path}-wal"))
     check_size(path)
     uri = f"{path.absolute().as_uri()}?mode=ro"
     if not is_owned(path) and not log:

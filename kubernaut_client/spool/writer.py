@@ -176,7 +176,7 @@ class AuditWriter:
 
         The limits are those of `client.audit.write`. `event_timestamp` may be left out: it is the moment of the call
         then, to a microsecond that no other event of this writer has. An event may be 7 days old at most, and 5 MiB
-        large as JSON. A time ahead of the service's clock waits for it.
+        large as JSON. A time that is at most 25 hours ahead waits for the service's clock.
 
         Raises `InvalidRequestError` for an event that the service could never store (but see `on_invalid`), and
         `SpoolError` where it can't be kept: the spool is full, the disk is full or can't be written, or the writer is
@@ -209,6 +209,9 @@ class AuditWriter:
             age = emitted / 1e6 - datetime.fromisoformat(at).timestamp()
             if age > limits.EVENT_AGE_LIMIT.total_seconds():
                 reason = f"is {age / 86400:.1f} days old, and the service takes no event older than 7 days"
+                raise InvalidRequestError(f"event_timestamp: {reason}", field="event_timestamp")
+            if -age > limits.EVENT_AHEAD_LIMIT.total_seconds():
+                reason = f"is {-age / 86400:.1f} days ahead, and the service takes no event more than an hour ahead"
                 raise InvalidRequestError(f"event_timestamp: {reason}", field="event_timestamp")
         body = _encode(payload).encode()
         if len(body) > EVENT_BYTES_LIMIT:

@@ -221,8 +221,8 @@ def test_a_directory_that_is_exchanged_while_sqlite_opens_a_file(
     before = planted.read_bytes()
     real = sqlite3.connect
 
-    def connect(at: Path, **options: Any) -> sqlite3.Connection:
-        opened: sqlite3.Connection = real(planted if Path(at).name == path.name else at, **options)
+    def connect(at: str, **options: Any) -> sqlite3.Connection:
+        opened: sqlite3.Connection = real(planted.as_uri() if path.name in at else at, **options)
         return opened
 
     monkeypatch.setattr(sqlite3, "connect", connect)

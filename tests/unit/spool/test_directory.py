@@ -9,7 +9,9 @@ import pytest
 
 from kubernaut_client import SpoolError
 from kubernaut_client.spool import directory as module
+from kubernaut_client.spool.__main__ import main
 from kubernaut_client.spool.directory import LOCK_SUFFIX, SUFFIX, Directory, Ownership
+from kubernaut_client.spool.spoolfile import Locks, SpoolFile
 
 
 @pytest.fixture
@@ -126,3 +128,57 @@ def test_the_files_of_others_are_counted(directory: Directory) -> None:
     assert directory.others({ours.path}) == 1000
     for each in (ours, theirs):
         each.release(delete=True)
+
+
+@pytest.mark.parametrize("command", ["status", "list", "export", "drain", "retry"])
+@pytest.mark.parametrize("where", ["", "/etc", "other"])
+def test_a_directory_that_is_no_spool(
+    tmp_path: Path, command: str, where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty answer would be taken for a spool from which all is delivered."""
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / ".pwd.lock").touch()
+    place = str(tmp_path) if where == "other" else where
+    with pytest.raises(SystemExit) as caught:
+        main([command, place])
+    assert caught.value.code == 2 and ("is not a" in (text := capsys.readouterr().err) and place in text)
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", ".pwd.lock"}
+
+
+@pytest.mark.parametrize(
+    "name", [None, "lost+found", "a.spool", "a.spool.corrupt", "0123456789ab.salvage", "0123456789ab.lock"]
+)
+def test_a_directory_that_is_a_spool(tmp_path: Path, name: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also one that was made beforehand, and from which all is delivered."""
+    if name is not None:
+        (tmp_path / name).touch()
+        (tmp_path / "notes.txt").touch(exist_ok=True)
+    if name == "lost+found":
+        (tmp_path / "notes.txt").unlink()
+    assert main(["status", str(tmp_path)]) == 0
+    assert "0 waiting" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_the_commands_follow_no_link(tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever owns a copy: what its names lead to isn't a part of it."""
+    other = tmp_path / "other"
+    directory = Directory(tmp_path / "spool")
+    owned = directory.create()
+    file = SpoolFile(owned.path, Locks(), "owner", at=owned.at)
+    file.append(1, "2026-01-31T12:00:00Z", True, b"{}")
+    file.close()
+    owned.release()
+    place = Path(f"{owned.path}{suffix}")
+    if suffix:
+        other.write_bytes(b"x" * 4096)
+    else:
+        place.rename(other)
+    before = other.read_bytes()
+    place.symlink_to(other)
+    main(["status", str(directory.path)])
+    assert "is no regular file" in capsys.readouterr().out
+    for command in ("list", "export", "retry"):
+        main([command, str(directory.path)])
+    main(["discard", str(directory.path), f"{owned.path.stem}:1"])
+    assert other.read_bytes() == before and {path.name for path in tmp_path.iterdir()} == {"other", "spool"}

@@ -15,6 +15,7 @@ def free_pages(path: Path) -> int:
 
 def test_an_empty_file_gets_small(tmp_path: Path) -> None:
     path = tmp_path / "a.spool"
+    path.touch()
     file = SpoolFile(path, Locks(), "token")
     for number in range(300):
         file.append(number, "2026-01-01T00:00:00Z", True, b"x" * 5000)
@@ -28,6 +29,7 @@ def test_an_empty_file_gets_small(tmp_path: Path) -> None:
 
 def test_a_few_free_pages_stay_while_there_are_events(tmp_path: Path) -> None:
     path = tmp_path / "a.spool"
+    path.touch()
     file = SpoolFile(path, Locks(), "token")
     for number in range(100):
         file.append(number, "2026-01-01T00:00:00Z", True, b"x" * 5000)
