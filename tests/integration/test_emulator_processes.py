@@ -127,7 +127,7 @@ def test_killed_process_leaves_nothing_behind(number: int, place: Path, scripts:
         process.close()
 
 
-@pytest.mark.parametrize("stage", ["supervisor", "directory", "initdb", "postgres"])
+@pytest.mark.parametrize("stage", ["supervisor", "directory", "bootstrap", "server"])
 def test_killed_while_it_starts(stage: str, place: Path, scripts: list[Script]) -> None:
     files, before = set(os.listdir("/dev/shm")), segments()
     script = Script(STARTED_IN_A_THREAD, place)
@@ -139,7 +139,7 @@ def test_killed_while_it_starts(stage: str, place: Path, scripts: list[Script]) 
             return True
         if stage == "directory":
             return bool(list(place.iterdir()))
-        return any(stage == program(pid) for pid in children(supervisor.pid))
+        return stage in {doing(pid) for pid in children(supervisor.pid)}
 
     eventually(reached)
     below = watched(children(supervisor.pid))
@@ -187,6 +187,32 @@ def test_killed_supervisor_takes_postgres_along(place: Path, scripts: list[Scrip
     script.told()
     assert script.process.wait(PATIENCE) == 0
     assert list(place.iterdir()) == []
+
+
+def test_killed_supervisor_leaves_nothing(place: Path, scripts: list[Script]) -> None:
+    """Another process removes the directory, whether the emulator is stopped or not."""
+    script = Script(STARTED_IN_A_THREAD, place)
+    scripts.append(script)
+    script.told()
+    supervisor = script.supervisor()
+    os.kill(supervisor.pid, signal.SIGKILL)
+    eventually(lambda: list(place.iterdir()) == [])
+    supervisor.close()
+
+
+def test_killed_watcher_leaves_nothing(place: Path, scripts: list[Script]) -> None:
+    place.chmod(0o1777)
+    script = Script("emulator.start()\ntell()\nsys.stdin.read()\nemulator.stop()\ntell()\n", place)
+    scripts.append(script)
+    script.told()
+    supervisor = script.supervisor()
+    (watcher,) = [pid for pid in children(supervisor.pid) if "supervisor.py" in command(pid)]
+    os.kill(watcher, signal.SIGKILL)
+    assert script.process.stdin is not None
+    script.process.stdin.close()
+    script.told()
+    assert list(place.iterdir()) == []
+    supervisor.close()
 
 
 def test_forked_child_neither_stops_nor_keeps_it(place: Path, scripts: list[Script]) -> None:
@@ -306,14 +332,19 @@ def test_fifty_kills_at_random_times_leave_nothing(place: Path, scripts: list[Sc
         # The time until it is killed; nobody waits for anything.
         with suppress(subprocess.TimeoutExpired):
             script.process.wait(max(moment - time.monotonic(), 0.01))
-        seen |= {program(pid) for pid in ours(place)}
+        seen |= {doing(pid) for pid in ours(place)}
         os.killpg(script.process.pid, signal.SIGKILL)
         script.process.wait(PATIENCE)
-    assert {"initdb", "postgres"} <= seen, "some of them were killed in the middle of their work"
+    assert {"bootstrap", "server"} <= seen, "some of them were killed in the middle of their work"
     eventually(lambda: not ours(place))
     eventually(lambda: not list(place.iterdir()))
     eventually(lambda: not orphans(segments() - before))
     assert not [name for name in set(os.listdir("/dev/shm")) - files if name.startswith("PostgreSQL.")]
+
+
+def doing(pid: int) -> str:
+    """What a process of PostgreSQL does: make the catalogs, or serve. Empty for any other."""
+    return "" if program(pid) != "postgres" else "bootstrap" if " --boot " in command(pid) else "server"
 
 
 def ours(place: Path) -> list[int]:
