@@ -1,24 +1,11 @@
 """The control interface over HTTP, under /_emulator: what `Emulator` offers in Python, for any other language.
 
-    GET    /_emulator                  build and version
-    GET    /_emulator/requests         the request log      DELETE: clear it
-    GET    /_emulator/tables/NAME      the rows of a table
-    GET    /_emulator/faults           the active faults    POST: add one    DELETE: clear them
-    GET    /_emulator/dead-letters     what was answered with 202 and waits in the service's Redis
-    POST   /_emulator/reset            no rows, no faults, an empty log, the installation in good order
-    POST   /_emulator/database         {"state": "up"} or {"state": "down"}
-    POST   /_emulator/redis            {"state": "up"} or {"state": "down"}
-    POST   /_emulator/migration-018    {"state": "applied"} or {"state": "missing"}
-    POST   /_emulator/partition        {"state": "there"} or {"state": "missing"}, of the current month
-    POST   /_emulator/clock            {"offset": 600}: seconds that the service's clock is ahead; 0: it is right
-    POST   /_emulator/connections      {"refused": 3}: refused for so many seconds, after this answer
-    POST   /_emulator/shutdown         {"delay": 5, "deadline": 30, "restart_after": 1}: in good order; each
-                                       may be left out; without restart_after nothing answers here afterwards
+GET /_emulator lists its routes, from `_ROUTES` below; docs/testing.md shows each of them. A fault has the members that
+`Emulator.fault` has arguments; `when` is an object.
 
-A fault has the members that `Emulator.fault` has arguments; `when` is an object.
-
-POST takes `application/json`. Only a caller that names a loopback host, or the one that the emulator was bound to, gets
-an answer, and no page of another origin does: neither a rebound DNS name nor a script in somebody's browser gets in.
+A body is JSON and declared as such. No page of another origin gets an answer. On a loopback address, only a caller that
+names a loopback host or the one that the emulator was bound to does, so that a rebound DNS name gets nothing, either.
+On any other address the emulator can't know by which names it is reached; there that holds for browsers alone.
 """
 
 from __future__ import annotations
@@ -32,8 +19,8 @@ import ipaddress
 import json
 import math
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from kubernaut_client.emulator.database import DatabaseFailure
@@ -72,29 +59,16 @@ _SHOWN_HEADERS: Final = frozenset(
 )
 
 
+_SHUTDOWN: Final[dict[str, Any]] = {"delay": 5, "deadline": 30, "restart_after": 1}
+_Body: TypeAlias = dict[str, Any] | None
+_Action: TypeAlias = Callable[[Any, Request], Awaitable[object]]  # methods of `Control`
+
+
 class Control:
     """Answers the requests to the control interface of one emulator."""
 
     def __init__(self, emulator: Instance) -> None:
         self._emulator = emulator
-        self._actions: Mapping[tuple[str, str], Callable[[Request], Awaitable[object]]] = {
-            ("GET", ""): self._about,
-            ("GET", "requests"): self._requests,
-            ("DELETE", "requests"): self._clear_requests,
-            ("GET", "tables"): self._table,
-            ("GET", "faults"): self._faults,
-            ("POST", "faults"): self._add_fault,
-            ("DELETE", "faults"): self._clear_faults,
-            ("POST", "reset"): self._reset,
-            ("GET", "dead-letters"): self._dead_letters,
-            ("POST", "database"): self._database,
-            ("POST", "redis"): self._redis,
-            ("POST", "migration-018"): self._migration,
-            ("POST", "partition"): self._partition,
-            ("POST", "clock"): self._clock,
-            ("POST", "connections"): self._connections,
-            ("POST", "shutdown"): self._shutdown,
-        }
 
     async def __call__(self, request: Request) -> Reply:
         """Answer one request."""
@@ -102,15 +76,15 @@ class Control:
         if refused:
             return json_reply({"error": refused[1]}, refused[0])
         name = request.path.split("/")[2] if request.path.count("/") > 1 else ""
-        action = self._actions.get((request.method, name))
+        action = self._ACTIONS.get((request.method, name))
         if action is None:
-            methods = sorted(method for method, other in self._actions if other == name)
+            methods = sorted(method for method, other in self._ACTIONS if other == name)
             if not methods:
-                return json_reply({"error": f"there is no {request.path} here"}, 404)
+                return json_reply({"error": f"there is no {request.path} here; GET /_emulator lists the routes"}, 404)
             allow = tuple(("Allow", method) for method in methods)
             return Reply(405, b"", None, allow)
         try:
-            return json_reply(await action(request))
+            return json_reply(await action(self, request))
         except (ValueError, TypeError) as error:
             return json_reply({"error": str(error)}, 400)
         except LookupError as error:
@@ -121,14 +95,17 @@ class Control:
     def _refuse(self, request: Request) -> tuple[int, str] | None:
         """Status and reason if this caller is to get nothing."""
         host = request.headers.get("host", "")
-        if not self._is_ours(host):
+        origin = request.headers.get("origin")
+        site = request.headers.get("sec-fetch-site")
+        from_browser = origin is not None or site is not None
+        if (from_browser or self._emulator.on_loopback) and not self._is_ours(host):
             return 403, f"Host {host!r} is neither a loopback address nor the one that the emulator is bound to"
-        if not _same_site(request.headers.get("origin"), host):
+        if not _same_site(origin, host):
             return 403, "cross-site requests are refused"
-        if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        if site not in (None, "none", "same-origin"):
             return 403, "cross-site requests are refused"
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if request.method == "POST" and kind != "application/json":
+        if request.method == "POST" and request.body and kind != "application/json":
             return 415, "Content-Type must be application/json"
         return None
 
@@ -137,15 +114,14 @@ class Control:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if name in ("localhost", self._emulator.host.lower()):
-            return True
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return False
+        return name in ("localhost", self._emulator.host.lower()) or is_loopback(name)
 
     async def _about(self, request: Request) -> object:
-        return {"build": self._emulator.build, "version": version()}
+        routes = [
+            {"method": method, "path": f"/_emulator/{path}".rstrip("/"), "body": body, "does": does}
+            for method, path, body, does, _ in self._ROUTES
+        ]
+        return {"build": self._emulator.build, "version": version(), "routes": routes}
 
     async def _requests(self, request: Request) -> object:
         return {"requests": [_shown(record) for record in self._emulator.log.records()]}
@@ -177,6 +153,13 @@ class Control:
 
     async def _reset(self, request: Request) -> object:
         await self._emulator.reset()
+        return {}
+
+    async def _flush(self, request: Request) -> object:
+        return {"stored": await self._emulator.flush_self_audit()}
+
+    async def _restart(self, request: Request) -> object:
+        self._emulator.begin_restart()
         return {}
 
     async def _dead_letters(self, request: Request) -> object:
@@ -216,6 +199,37 @@ class Control:
         # This answer is on its way before anything ends.
         self._emulator.begin_shutdown(delay, deadline, restart)
         return {"delay": delay, "deadline": deadline, "restart_after": restart}
+
+    # Method, path, an example of the body (None: there is none), what it does.
+    _ROUTES: ClassVar[tuple[tuple[str, str, _Body, str, _Action], ...]] = (
+        ("GET", "", None, "build, version and these routes", _about),
+        ("GET", "requests", None, "the request log", _requests),
+        ("DELETE", "requests", None, "empty the request log", _clear_requests),
+        ("GET", "tables/NAME", None, "the rows of a table", _table),
+        ("GET", "faults", None, "the active faults and states", _faults),
+        ("POST", "faults", {"operation": "createWorkflow", "status": 503, "count": 2}, "add a fault", _add_fault),
+        ("DELETE", "faults", None, "forget all faults and end all states", _clear_faults),
+        ("GET", "dead-letters", None, "what was answered with 202 and waits in Redis", _dead_letters),
+        ("POST", "reset", None, "no rows, no faults, an empty log, everything up", _reset),
+        ("POST", "database", {"state": "down"}, "take the database down, or bring it up", _database),
+        ("POST", "redis", {"state": "down"}, "take Redis down, or bring it up", _redis),
+        ("POST", "migration-018", {"state": "missing"}, "unapply migration 018; applied: apply it", _migration),
+        ("POST", "partition", {"state": "missing"}, "take this month's partition away; there: back", _partition),
+        ("POST", "clock", {"offset": 600}, "seconds that the clock is ahead; 0: it is right", _clock),
+        ("POST", "connections", {"refused": 3}, "refuse connections for so many seconds", _connections),
+        ("POST", "self-audit", None, "write the audit events of searches that wait", _flush),
+        ("POST", "shutdown", _SHUTDOWN, "stop as on SIGTERM, in good order", _shutdown),
+        ("POST", "restart", None, "kill the service and start it again, after this answer", _restart),
+    )
+    _ACTIONS: ClassVar = {(method, path.partition("/")[0]): action for method, path, _, _, action in _ROUTES}
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a text is a loopback address."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def version() -> str:

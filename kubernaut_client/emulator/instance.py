@@ -13,7 +13,7 @@ from typing import Any
 
 from kubernaut_client.emulator import auditstore, contract, router
 from kubernaut_client.emulator.clock import Clock
-from kubernaut_client.emulator.control import Control
+from kubernaut_client.emulator.control import Control, is_loopback
 from kubernaut_client.emulator.database import TABLES, Database
 from kubernaut_client.emulator.dlq import DeadLetters
 from kubernaut_client.emulator.faults import Faults, State
@@ -37,6 +37,7 @@ class Instance:
 
     def __init__(self, host: str, build: Build, postgres: PostgresServer | None, log: RequestLog) -> None:
         self.host = host
+        self.on_loopback: bool = True
         self.build: Build = build
         self.log = log
         self.faults: Faults = Faults(router.OPERATIONS, router.knows)
@@ -53,6 +54,7 @@ class Instance:
         self._server: Server | None = None
         self._shutdown: asyncio.Task[None] | None = None
         self._reopening: asyncio.Task[None] | None = None
+        self._restart: asyncio.Task[None] | None = None
 
     async def start(self, listener: Listener, conninfo: str) -> None:
         """Create the tables and accept connections.
@@ -74,6 +76,7 @@ class Instance:
             self.dead_letters,
             self._self_audit,
         )
+        self.on_loopback = is_loopback(listener.socket.getsockname()[0])
         self._server = Server(service, self.faults, self.log, Control(self))
         self._server.start(listener)
 
@@ -81,6 +84,7 @@ class Instance:
         """End all requests and connections. In a database of somebody else's, the tables go as well."""
         await _cancel(self._shutdown)
         await _cancel(self._reopening)
+        await _cancel(self._restart)
         if self._server is not None:
             await self._server.stop()
         if self._self_audit is not None:
@@ -269,6 +273,11 @@ class Instance:
         if restart_after is not None:
             await asyncio.sleep(restart_after)
             await self.restart()
+
+    def begin_restart(self) -> None:
+        """Begin to start the service anew, unless that is under way."""
+        if self._restart is None or self._restart.done():
+            self._restart = asyncio.create_task(self.restart())
 
     async def restart(self) -> None:
         """Start the service anew. One that still runs is killed first: its connections end without an answer."""

@@ -418,6 +418,8 @@ class Connection:
         for byte in self._render(reply, fault):
             await exchange.wait(seconds)
             self._writer.write(bytes((byte,)))
+            # Ends it as soon as the caller has gone away; asyncio logs what is written to a lost connection.
+            await self._writer.drain()
 
     def _render(self, reply: Reply, fault: Fault | None) -> bytes:
         """A reply as bytes, framed as net/http frames it. Notes for the parser whether the connection stays open."""

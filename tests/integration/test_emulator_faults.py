@@ -1,10 +1,13 @@
 """Scripted faults of the emulator, over plain HTTP and raw sockets, and the control interface that scripts them."""
 
+import contextlib
 import http.client
 import json
+import socket
+import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -31,6 +34,7 @@ from tests.workflows import workflow
 pytestmark = pytest.mark.emulator
 
 EVENTS = "/api/v1/audit/events"
+FORM = "application/x-www-form-urlencoded"
 
 
 def create(emulator: Emulator, name: str = "a", version: str = "1.0.0", **options: Any) -> Answer:
@@ -612,7 +616,7 @@ def control(emulator: Emulator, method: str, path: str, body: Any = None, **head
 
 def test_control_does_what_python_does(emulator: Emulator) -> None:
     about = control(emulator, "GET", "").json
-    assert about["build"] == "2025-12-30" and set(about) == {"build", "version"}
+    assert about["build"] == "2025-12-30" and set(about) == {"build", "version", "routes"}
     created = control(emulator, "POST", "/faults", {"operation": "createWorkflow", "status": 500, "body": {"a": 1}})
     assert created.status == 200 and created.json["operation"] == "createWorkflow" and created.json["active"]
     assert control(emulator, "GET", "/faults").json["faults"] == [created.json]
@@ -770,6 +774,7 @@ def test_control_names_what_is_wrong(
         ({"Content-Type": "text/plain"}, 415),
         ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
         ({"Content-Type": "application/json; charset=utf-8"}, 200),
+        ({"Host": "emulator:8080"}, 403),
     ],
 )
 def test_control_answers_neither_foreign_hosts_nor_other_sites(
@@ -822,3 +827,83 @@ def test_a_browser_gets_no_leave_to_delete(emulator: Emulator) -> None:
     headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "DELETE"}
     answer = call(emulator, "OPTIONS", "/_emulator/requests", headers=headers)
     assert answer.status == 403 and "Access-Control-Allow-Methods" not in answer.headers
+
+
+def test_an_empty_body_needs_no_media_type(emulator: Emulator) -> None:
+    call(emulator, "POST", WORKFLOWS, workflow())
+    assert call(emulator, "POST", "/_emulator/reset").status == 200
+    assert call(emulator, "POST", "/_emulator/reset", b"", headers={"Content-Type": FORM}).status == 200
+    assert call(emulator, "POST", "/_emulator/reset", b"{}", headers={"Content-Type": FORM}).status == 415
+    assert names(emulator) == []
+
+
+def test_the_routes_are_listed_and_each_takes_its_body(emulator: Emulator) -> None:
+    for path in ("/_emulator", "/_emulator/"):
+        routes = call(emulator, "GET", path).json["routes"]
+        assert {"GET /_emulator/requests", "POST /_emulator/database", "POST /_emulator/redis"} <= {
+            f"{route['method']} {route['path']}" for route in routes
+        }
+    quick = {"shutdown": {"delay": 0, "deadline": 0, "restart_after": 0}}
+    for route in routes:
+        name = route["path"].rpartition("/")[2]
+        path = route["path"].replace("NAME", "audit_events")
+        assert call(emulator, route["method"], path, quick.get(name, route["body"])).status == 200, route
+        emulator.reset()
+
+
+def test_database_and_redis_go_down_over_http(emulator: Emulator) -> None:
+    assert control(emulator, "POST", "/database", {"state": "down"}).json == {"state": "down"}
+    assert control(emulator, "POST", "/redis", {"state": "down"}).json == {"state": "down"}
+    assert call(emulator, "POST", EVENTS, event()).status == 500
+    control(emulator, "POST", "/redis", {"state": "up"})
+    assert call(emulator, "POST", EVENTS, event()).status == 202
+    assert control(emulator, "POST", "/reset").status == 200
+    assert call(emulator, "POST", EVENTS, event()).status == 201
+
+
+def test_a_restart_over_http_is_answered_first(emulator: Emulator) -> None:
+    with raw(emulator) as idle:
+        assert control(emulator, "POST", "/restart").json == {}
+        assert closed(idle)
+
+    def up() -> bool:
+        with contextlib.suppress(ConnectionRefusedError):
+            return call(emulator, "GET", "/health").status == 200
+        return False
+
+    eventually(up)
+
+
+OPEN_TO_OTHERS = [
+    ({"Host": "emulator:8080"}, 200),
+    ({"Host": "emulator.ci.svc.cluster.local"}, 200),
+    ({"Host": "10.1.2.3:80"}, 200),
+    # What a page in a browser sends: the name could have been rebound.
+    ({"Host": "emulator:8080", "Origin": "http://emulator:8080"}, 403),
+    ({"Host": "emulator:8080", "Origin": "http://evil.example"}, 403),
+    ({"Host": "emulator:8080", "Sec-Fetch-Site": "same-origin"}, 403),
+    ({"Host": "localhost", "Origin": "http://localhost"}, 200),
+    ({"Host": "localhost", "Origin": "http://evil.example"}, 403),
+]
+
+
+@pytest.fixture(scope="module")
+def open_emulator() -> Iterator[Emulator]:
+    """An emulator that other machines can reach."""
+    with Emulator(host="0.0.0.0") as emulator:
+        yield emulator
+
+
+@pytest.mark.parametrize(("headers", "status"), OPEN_TO_OTHERS)
+def test_control_answers_whoever_was_let_in(open_emulator: Emulator, headers: dict[str, str], status: int) -> None:
+    assert call(open_emulator, "POST", "/_emulator/reset", headers=headers).status == status
+
+
+def test_a_caller_that_goes_away_is_not_logged(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    emulator.fault("*", trickle=0.0001, status=200, body="x" * 10_000)
+    with raw(emulator, request_bytes("GET", "/health")) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert connection.recv(1)
+    for _ in range(50):  # each takes longer than a byte of the other
+        call(emulator, "GET", "/health/live")
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []

@@ -197,9 +197,9 @@ def _result(row: TupleRow, rank: int) -> dict[str, object]:
 def _echo(filters: Mapping[str, Any]) -> dict[str, object]:
     """The filters as the service understood them."""
     echo: dict[str, object] = {name: filters[name] for name in _MANDATORY}
+    echo["detected_labels"] = _detected(filters["detected_labels"])
     if filters["custom_labels"]:
         echo["custom_labels"] = dict(sorted(filters["custom_labels"].items()))
-    echo["detected_labels"] = _detected(filters["detected_labels"])
     if filters["status"]:
         echo["status"] = filters["status"]
     return echo
