@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from kubernaut_client.emulator.gojson import encode_float
+from kubernaut_client.emulator.runtime import Runtime
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
 
@@ -152,6 +153,7 @@ class Metrics:
         )
         # Registered by the service and never used.
         idle = ("dualwrite_success_total", "fallback_mode_total", "cache_hits_total", "cache_misses_total")
+        self._runtime = Runtime()
         self._idle = tuple(Metric(f"datastorage_{name}", "counter", "Not used.") for name in idle)
 
     def all(self) -> tuple[Metric, ...]:
@@ -163,10 +165,15 @@ class Metrics:
         """Back to the beginning, as after a start."""
         for metric in self.all():
             metric.clear()
+        self._runtime.clear()
 
     def text(self) -> str:
-        """What the /metrics route shows."""
+        """The metrics that the service itself has, as text."""
         return "".join(f"{line}\n" for metric in self.all() for line in metric.lines())
+
+    def scrape(self) -> str:
+        """What the /metrics route shows."""
+        return self.text() + self._runtime.scrape()
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,8 @@
 -- The tables of the service, as its migrations leave them. Run once, in the schema that the emulator made for itself.
--- Values that the emulator's routes can't tell apart from the service's are kept simple: ids come from
--- gen_random_uuid(), which needs no extension. The tables are unlogged: nothing here outlives a crash of the server, and
--- a reset is a third faster. A server that is stopped in good order keeps their rows.
+-- Tables, constraints and indexes have the names that the migrations give them. Values that the emulator's routes can't
+-- tell apart from the service's are kept simple: ids come from gen_random_uuid(), which needs no extension. The tables
+-- are unlogged: nothing here outlives a crash of the server, and a reset is a third faster. A server that is stopped in
+-- good order keeps their rows.
 
 CREATE UNLOGGED TABLE remediation_workflow_catalog (
     workflow_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -50,13 +51,13 @@ CREATE UNLOGGED TABLE remediation_workflow_catalog (
 );
 
 CREATE INDEX idx_workflow_catalog_status ON remediation_workflow_catalog (status);
-CREATE INDEX idx_workflow_catalog_latest ON remediation_workflow_catalog (workflow_name, is_latest_version)
+CREATE INDEX idx_workflow_catalog_latest_by_name ON remediation_workflow_catalog (workflow_name, is_latest_version)
     WHERE is_latest_version;
-CREATE INDEX idx_workflow_catalog_name ON remediation_workflow_catalog (workflow_name);
+CREATE INDEX idx_workflow_catalog_workflow_name ON remediation_workflow_catalog (workflow_name);
 CREATE INDEX idx_workflow_catalog_created_at ON remediation_workflow_catalog (created_at DESC);
 CREATE INDEX idx_workflow_catalog_success_rate ON remediation_workflow_catalog (actual_success_rate DESC)
     WHERE status = 'active';
-CREATE INDEX idx_workflow_catalog_digest ON remediation_workflow_catalog (container_digest)
+CREATE INDEX idx_workflow_catalog_container_digest ON remediation_workflow_catalog (container_digest)
     WHERE container_digest IS NOT NULL;
 CREATE INDEX idx_workflow_catalog_labels ON remediation_workflow_catalog USING gin (labels);
 CREATE INDEX idx_workflow_catalog_custom_labels ON remediation_workflow_catalog USING gin (custom_labels);
@@ -107,14 +108,14 @@ CREATE TABLE audit_events (
     PRIMARY KEY (event_id, event_date)
 ) PARTITION BY RANGE (event_date);
 
-CREATE INDEX idx_audit_events_timestamp ON audit_events (event_timestamp DESC);
-CREATE INDEX idx_audit_events_correlation ON audit_events (correlation_id, event_timestamp DESC);
-CREATE INDEX idx_audit_events_type ON audit_events (event_type, event_timestamp DESC);
+CREATE INDEX idx_audit_events_event_timestamp ON audit_events (event_timestamp DESC);
+CREATE INDEX idx_audit_events_correlation_id ON audit_events (correlation_id, event_timestamp DESC);
+CREATE INDEX idx_audit_events_event_type ON audit_events (event_type, event_timestamp DESC);
 CREATE INDEX idx_audit_events_resource ON audit_events (resource_type, resource_id, event_timestamp DESC);
 CREATE INDEX idx_audit_events_actor ON audit_events (actor_type, actor_id, event_timestamp DESC);
 CREATE INDEX idx_audit_events_outcome ON audit_events (event_outcome, event_timestamp DESC);
-CREATE INDEX idx_audit_events_date ON audit_events (event_date);
-CREATE INDEX idx_audit_events_data ON audit_events USING gin (event_data);
+CREATE INDEX idx_audit_events_event_date ON audit_events (event_date);
+CREATE INDEX idx_audit_events_event_data_gin ON audit_events USING gin (event_data);
 
 CREATE FUNCTION set_audit_event_date() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -165,3 +166,9 @@ CREATE UNLOGGED TABLE notification_audit (
     CHECK (channel IN ('email', 'slack', 'pagerduty', 'sms')),
     CHECK (status IN ('sent', 'failed', 'acknowledged', 'escalated'))
 );
+
+CREATE INDEX idx_notification_audit_notification_id ON notification_audit (notification_id);
+CREATE INDEX idx_notification_audit_remediation_id ON notification_audit (remediation_id);
+CREATE INDEX idx_notification_audit_channel ON notification_audit (channel);
+CREATE INDEX idx_notification_audit_status ON notification_audit (status);
+CREATE INDEX idx_notification_audit_created_at ON notification_audit (created_at DESC);

@@ -311,3 +311,10 @@ def test_a_null_takes_the_default(emulator: Emulator) -> None:
     for number in range(11):
         call(emulator, "POST", WORKFLOWS, workflow(f"w{number}"))
     assert len(search(emulator, {"filters": filters(), "top_k": None, "min_score": None})) == 10
+
+
+def test_the_echo_has_the_order_of_the_service(emulator: Emulator) -> None:
+    given = filters(status=["active"], custom_labels={"b": ["1"], "a": ["2"]}, detected_labels={"stateful": True})
+    echo = call(emulator, "POST", SEARCH, {"filters": dict(reversed(given.items()))}).json["filters"]
+    assert list(echo)[5:] == ["detected_labels", "custom_labels", "status"]
+    assert list(echo["custom_labels"]) == ["a", "b"]

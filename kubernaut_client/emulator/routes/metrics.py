@@ -11,7 +11,7 @@ from kubernaut_client.emulator.service import Call
 
 async def metrics(call: Call) -> Reply:
     """Show all metrics, compressed if the caller takes that."""
-    text = call.service.metrics.text().encode()
+    text = call.service.metrics.scrape().encode()
     encodings = call.request.headers.get("accept-encoding", "").split(",")
     if any(encoding.partition(";")[0].strip() == "gzip" for encoding in encodings):
         return Reply(200, gzip.compress(text), CONTENT_TYPE, (("Content-Encoding", "gzip"),))
