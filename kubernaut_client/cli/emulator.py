@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 from collections.abc import Generator, Sequence
-from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING, cast
 
@@ -17,6 +16,7 @@ from .command import Result, command
 from .options import URL_VARIABLES, Settings
 
 if TYPE_CHECKING:
+    from kubernaut_client import DataStorageClient
     from kubernaut_client.catalog import Catalog
     from kubernaut_client.emulator import Emulator
     from kubernaut_client.emulator.service import Build
@@ -84,7 +84,7 @@ def emulator(
 def _serve(settings: Settings, wanted: Emulator, catalog: Catalog | None) -> None:
     """Run the emulator until told to end."""
     output = settings.output
-    with _told_to_end() as end, _started(settings, wanted, catalog) as running:
+    with _told_to_end() as end, _started(wanted, catalog) as running:
         output.base_url = running.url
         output.line(running.url)
         if output.json:
@@ -97,7 +97,7 @@ def _run(settings: Settings, wanted: Emulator, catalog: Catalog | None, words: S
     """Run the emulator for as long as a command runs; the command's exit code."""
     from . import childprocess
 
-    with childprocess.Signals().caught() as signals, _started(settings, wanted, catalog) as running:
+    with childprocess.Signals().caught() as signals, _started(wanted, catalog) as running:
         environment = {**os.environ, **dict.fromkeys(URL_VARIABLES, running.url)}
         try:
             return childprocess.run(words, environment, signals)
@@ -107,7 +107,7 @@ def _run(settings: Settings, wanted: Emulator, catalog: Catalog | None, words: S
 
 
 @contextlib.contextmanager
-def _started(settings: Settings, wanted: Emulator, catalog: Catalog | None) -> Generator[Emulator]:
+def _started(wanted: Emulator, catalog: Catalog | None) -> Generator[Emulator]:
     """A running emulator that holds a catalog."""
     try:
         wanted.start()
@@ -116,10 +116,19 @@ def _started(settings: Settings, wanted: Emulator, catalog: Catalog | None) -> G
         raise click.UsageError(str(error)) from None
     with wanted as running:
         if catalog is not None:
-            with replace(settings, url=running.url).client() as client:
+            with _own_client(running) as client:
                 client.workflows.bootstrap(catalog).raise_for_errors()
             running.clear_requests()
         yield running
+
+
+def _own_client(running: Emulator) -> DataStorageClient:
+    """A client of the emulator, without the tokens and certificates that the environment has for another service."""
+    import ssl
+
+    from kubernaut_client import DataStorageClient
+
+    return DataStorageClient(running.url, token="unused", tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # noqa: S106
 
 
 def _load(paths: Sequence[str]) -> Catalog | None:

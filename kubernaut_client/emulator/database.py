@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import datetime
 import secrets
-import select
 import weakref
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -21,6 +20,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, dict_row
+
+from kubernaut_client.emulator import libpq
+from kubernaut_client.emulator.lease import Lease, usable
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 
@@ -54,7 +56,8 @@ class DatabaseFailure(Exception):
 class Database:
     """The tables of one emulator, in one database. Belongs to one event loop.
 
-    In a database that isn't ours (`shared`) they are in a schema with a name of its own.
+    In a database that isn't ours (`shared`) they are in a schema with a name of its own, which another emulator drops
+    if this one can't.
 
     Raises:
         ValueError: The connection string is none.
@@ -64,10 +67,13 @@ class Database:
         self._shared = shared
         self._schema = f"kubernaut_emulator_{secrets.token_hex(6)}"
         try:
-            self._conninfo = make_conninfo(conninfo, connect_timeout=_CONNECT_SECONDS)
+            self._conninfo = make_conninfo(
+                conninfo if shared else libpq.complete(conninfo), connect_timeout=_CONNECT_SECONDS
+            )
         except psycopg.Error:
             # libpq's own text quotes the string, and thereby maybe a password.
             raise ValueError("dsn is neither a PostgreSQL URL nor a key=value connection string") from None
+        self._lease = Lease(self._conninfo, self._schema)
         self._idle: list[Connection] = []
         self._used: set[Connection] = set()
         self._outdated: weakref.WeakSet[Connection] = weakref.WeakSet()
@@ -82,7 +88,8 @@ class Database:
         script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
         async with self.connection() as connection, connection.transaction():
             if self._shared:
-                await connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(self._schema)))
+                await self._lease.remove_abandoned()
+                await connection.execute(self._lease.create_schema(), prepare=False)
             await connection.execute(script.encode(), prepare=False)
 
     async def drop(self) -> None:
@@ -229,16 +236,21 @@ class Database:
             self._vacuum.cancel()
             await asyncio.wait([self._vacuum])
         await self.cut_off()
+        await self._lease.release()
 
     async def _take(self) -> Connection:
         while self._idle and not self._closed_to_us:
             connection = self._idle.pop()
-            if _usable(connection):
+            if usable(connection):
                 return connection
             await connection.close()
         if self._closed_to_us:
             raise psycopg.OperationalError("connection refused: the database is down")
-        connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+        if self._shared:
+            await self._lease.hold()
+        # A server of the caller's is reached as by any other program; ours by what is ours alone.
+        with contextlib.nullcontext() if self._shared else libpq.no_variables():
+            connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
         connection.prepare_threshold = 0
         if self._shared:
             # Whatever that server's defaults are, rows must come back the same.
@@ -259,12 +271,3 @@ class Database:
 
 def _partition(month: datetime.date) -> str:
     return f"audit_events_{month:%Y_%m}"
-
-
-def _usable(connection: Connection) -> bool:
-    """Whether an idle connection still works. What a server says unasked is that it is going away."""
-    if connection.closed:
-        return False
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return not poll.poll(0)

