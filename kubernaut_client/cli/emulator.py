@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 @command("emulator")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind to.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to bind to; any but loopback lets others in."
+)
 @click.option("--port", default=0, show_default="a free one", type=click.IntRange(0, 65535), help="Port to listen on.")
 @click.option(
     "--build",
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Build to play; 2025-12-27 answers a duplicate with 500, 2025-12-12 lists the latest versions only.",
 )
-@click.option("--dsn", metavar="DSN", help="PostgreSQL server to use, instead of starting one.")
+@click.option("--dsn", metavar="DSN", help="PostgreSQL server to use, in a schema of its own.")
 @click.option(
     "--catalog",
     "paths",

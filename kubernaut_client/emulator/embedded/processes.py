@@ -73,7 +73,7 @@ class Child:
     """A program started by the supervisor.
 
     Args:
-        log: Where its output is added; of one that reads a script just that on standard error.
+        log: Where its output is added.
         script: What it reads.
         library: The C library, if the program is to end when the supervisor dies.
     """
@@ -97,10 +97,10 @@ class Child:
             os.setpgid(0, 0)
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
                 signal.signal(number, signal.SIG_DFL)
-            nothing = os.open(os.devnull, os.O_RDWR)
+            incoming = os.open(script or os.devnull, os.O_RDONLY | os.O_NOFOLLOW)
             output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-            os.dup2(nothing if script is None else os.open(script, os.O_RDONLY | os.O_NOFOLLOW), 0)
-            os.dup2(output if script is None else nothing, 1)
+            os.dup2(incoming, 0)
+            os.dup2(output, 1)
             os.dup2(output, 2)
             if library is not None and sys.platform == "linux":
                 # Should somebody kill just the supervisor, the kernel ends postgres.
