@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kubernaut_client.emulator import Emulator, supervisor
+from kubernaut_client.emulator.embedded.directory import LONGEST_SOCKET_PATH
 from tests.integration.emulator_tools import PATIENCE, WORKFLOWS, call
 from tests.workflows import workflow
 
@@ -17,18 +18,17 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(place: Path) -> Run:
-    """Runs it with an `initdb` that does what a shell script says; returns what it reports."""
+    """Runs it with a `postgres` that does what a shell script says; returns what it reports."""
     programs = place / "installation" / "bin"
     programs.mkdir(parents=True)
     bki = place / "installation" / "share" / "postgresql" / "postgres.bki"
     bki.parent.mkdir(parents=True)
     bki.write_text("# PostgreSQL 16\n")
 
-    def run(initdb: str, *candidates: Path | str) -> str:
-        for name, script in (("initdb", initdb), ("postgres", "exit 1")):
-            path = programs / name
-            path.write_text(f"#!/bin/sh\n{script}\n")
-            path.chmod(0o755)
+    def run(postgres: str, *candidates: Path | str) -> str:
+        path = programs / "postgres"
+        path.write_text(f"#!/bin/sh\n{postgres}\n")
+        path.chmod(0o755)
         command = [sys.executable, "-I", "-S", supervisor.__file__, str(os.getpid()), str(programs.parent)]
         with subprocess.Popen(
             [*command, str(place / "libraries"), *map(str, candidates or [place])],
@@ -52,7 +52,7 @@ def test_what_a_program_wrote_before_it_failed_is_reported(run: Run, place: Path
 
 
 def test_a_program_that_fails_without_a_word(run: Run) -> None:
-    assert "it said nothing" in run("exit 3")
+    assert "it reported nothing" in run("exit 3")
 
 
 def test_no_place_at_all(run: Run, place: Path) -> None:
@@ -68,7 +68,7 @@ def of_length(place: Path, length: int) -> Path:
     return path
 
 
-LONGEST = supervisor.LONGEST_SOCKET_PATH - len("/kubernaut-01234567/.s.PGSQL.5432")
+LONGEST = LONGEST_SOCKET_PATH - len("/kubernaut-01234567/.s.PGSQL.5432")
 
 
 def test_the_longest_place_that_a_socket_fits_into(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
