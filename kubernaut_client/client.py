@@ -118,20 +118,22 @@ class DataStorageClient(_Shared[Options]):
     Args:
         base_url: `http://host:port`, a path may follow. Else KUBERNAUT_DATASTORAGE_URL, then DATA_STORAGE_URL.
         token: Bearer token: a string, or a callable that is asked before every attempt. Else KUBERNAUT_TOKEN, then the
-            file that KUBERNAUT_TOKEN_FILE names, read again when it changes.
+            file that KUBERNAUT_TOKEN_FILE names, of at most 64 KiB, read again when it changes. White space around a
+            token is left out.
         timeout: Seconds for one attempt, all of it: resolving the host's name, connecting, sending, and decoding the
             last byte of the answer.
         retry: Attempts, waits and the deadline of a whole call.
         headers: More headers for every request.
         tls: An `ssl.SSLContext`. Else the system's authorities or those of KUBERNAUT_CA_FILE, and KUBERNAUT_CLIENT_CERT
-            with KUBERNAUT_CLIENT_KEY as the client's certificate, read again when they change.
+            with KUBERNAUT_CLIENT_KEY as the client's certificate, of at most 4 MiB each, read again when they change.
         on_call: Called after every attempt with a `CallRecord`; what it raises is logged, not raised.
         max_response_bytes: The largest body of an answer, decoded, in bytes; 64 MiB by default, which holds a page of
             1,000 audit events of 60 KB. A larger one is a `ResponseDecodeError` that names this limit.
         http_client: A client of your own, which is never changed and never closed. Its connections are yours: only the
             body of an answer is held to `timeout`, and it refuses to work after `fork()`.
 
-    Proxies come from the environment, never for a loopback address. Redirects are not followed, cookies not kept.
+    Proxies come from HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, never for a loopback address. Redirects are not
+    followed, cookies not kept.
     Raises `ConfigurationError` for anything that it can't work with.
     """
 
