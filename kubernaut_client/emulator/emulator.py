@@ -42,27 +42,21 @@ _instances: weakref.WeakSet[Emulator] = weakref.WeakSet()
 class Emulator:
     """Data Storage for tests and demos: real HTTP on real PostgreSQL, with the behaviour of a recorded build.
 
-        Use it as a context manager, or call `start` and `stop`; both may be repeated, and contexts may be nested. It may be
-        started in any thread and used from all of them. When the process ends, by whatever means, the database goes with
-        it. A forked child can neither use nor stop its parent's emulator.
+    Use it as a context manager, or call `start` and `stop`; both may be repeated, and contexts may be nested. It may be
+    started in any thread and used from all of them. When the process ends, by whatever means, the database goes with
+    it. A forked child can neither use nor stop its parent's emulator.
 
-        Args:
-            port: To listen on; 0 takes a free one, and at the next start the same one again unless it is taken by then.
-            dsn: A PostgreSQL server to use, as a URL or `key=value` text. A schema with a name of its own is made there and
-    <<<<<<< HEAD
-                dropped at the end; nothing else is touched. Without it a server is started from the installed wheel.
-            build: The build of the service to play. On `2025-12-27` a duplicate workflow is a 500, as before the fix; on
-                `2025-12-12` also the list shows only the latest version of each name, and replies have older forms.
-            host: Address to bind to. Anything but a loopback address lets others in.
-    =======
-                dropped at the end, as are those of emulators that were killed; nothing else is touched. Without it a server
-                is started from the installed wheel.
-            build: The build of the service to play. On `2025-12-27` a duplicate workflow is a 500, as before the fix.
-            host: Address to bind to. Anything but a loopback address lets others in, also to the routes under /_emulator.
-    >>>>>>> 4020f0f (Document the emulator's routes, where it runs, and what --dsn keeps)
+    Args:
+        port: To listen on; 0 takes a free one, and at the next start the same one again unless it is taken by then.
+        dsn: A PostgreSQL server to use, as a URL or `key=value` text. A schema with a name of its own is made there and
+            dropped at the end, as are those of emulators that were killed; nothing else is touched. Without it a server
+            is started from the installed wheel.
+        build: The build of the service to play. On `2025-12-27` a duplicate workflow is a 500, as before the fix; on
+            `2025-12-12` also the list shows only the latest version of each name, and replies have older forms.
+        host: Address to bind to. Anything but a loopback address lets others in, also to the routes under /_emulator.
 
-        Raises:
-            ValueError: An unknown build, or a port outside 0 to 65535.
+    Raises:
+        ValueError: An unknown build, or a port outside 0 to 65535.
     """
 
     def __init__(
