@@ -1,7 +1,8 @@
 """Audit events through everything that can go wrong, seed after seed, and what became of them.
 
-Several processes emit, are killed and begin anew, while the emulator drops, stalls, answers nonsense and restarts
-(`tests/faults/soak`). At the end all events are counted in the database: none may be missing, and none there twice.
+Several processes emit, are killed and begin anew, while the emulator drops, stalls, answers nonsense and restarts, and
+damaged spool files of dead processes appear in their directory (`tests/faults/soak`). At the end all events are counted
+in the database: none may be missing, and none there twice. A damaged file is kept if not all of it is delivered.
 
     scripts/soak                                one minute of faults, which takes some ten seconds
     scripts/soak --seeds 200                    the seeds from 0 on
@@ -45,6 +46,7 @@ def main() -> int:
                 witnesses=0 if options.no_witnesses else Setting.witnesses,
                 processes=options.processes,
                 kills=max(round(options.minutes * options.kills), 1),
+                thrown=round(options.minutes * options.thrown),
             )
             place = Path(tempfile.mkdtemp(prefix="kubernaut-soak-"))
             found = Soak(emulator, nursery, setting, place).run(draw(setting))
@@ -81,6 +83,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--no-witnesses", action="store_true", help="what may have arrived counts as stored")
     parser.add_argument("--processes", type=int, default=3, metavar="N", help="that emit; 3 by default")
     parser.add_argument("--kills", type=float, default=8, metavar="N", help="kill -9 a minute; 8 by default")
+    parser.add_argument(
+        "--thrown", type=float, default=6, metavar="N", help="damaged files of dead processes a minute; 6 by default"
+    )
     return parser.parse_args()
 
 

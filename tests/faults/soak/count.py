@@ -12,6 +12,7 @@ from typing import Any
 from kubernaut_client.spool import __main__ as command
 from kubernaut_client.spool import inspection
 
+from .debris import Debris, is_altered
 from .ledger import Noted
 
 
@@ -32,6 +33,12 @@ class Count:
     """The process died while it emitted them: they may be stored, or not."""
     refused: int = 0
     """`emit` raised `SpoolError`."""
+    thrown: int = 0
+    """In damaged files that appeared in the directory."""
+    salvaged: int = 0
+    """Those among them that were delivered, or quarantined with a reason."""
+    named: int = 0
+    """Those that weren't, of files that are kept as damaged, newer or foreign ones."""
     kills: int = 0
     """Processes that `kill -9` hit."""
     batches: int = 0
@@ -60,13 +67,17 @@ class Count:
 
 
 def key_of(event: Any) -> str:
-    """The key of an event, a stored one too."""
-    return str(event["event_data"]["soak"])
+    """The key of an event, a stored one too; "" if damage has changed it."""
+    try:
+        key = str(event["event_data"]["soak"])
+    except (TypeError, KeyError):
+        return ""
+    return "" if is_altered(key) else key
 
 
 def keys_of(bodies: Iterable[bytes]) -> Counter[str]:
     """Those of all events in request bodies."""
-    return Counter(key_of(event) for body in bodies for event in json.loads(body))
+    return Counter(key for body in bodies for event in json.loads(body) if (key := key_of(event)))
 
 
 def retry_quarantined(spool: Path) -> None:
@@ -75,24 +86,38 @@ def retry_quarantined(spool: Path) -> None:
         command.main(["retry", str(spool)])
 
 
-def count(place: Path, rows: Iterable[Mapping[str, Any]], queued: Counter[str]) -> tuple[Count, list[str], list[str]]:
+def count(
+    place: Path, rows: Iterable[Mapping[str, Any]], queued: Counter[str], debris: Debris
+) -> tuple[Count, list[str], list[str]]:
     """Also the keys of what is lost, and of what is doubled."""
     noted = Noted(place)
     stored = Counter(key_of(row) for row in rows)
     quarantined: Counter[str] = Counter()
     waiting: Counter[str] = Counter()
     for entry in inspection.entries(place / "spool"):
-        if not entry.readable:
-            continue
-        kept = waiting if entry.reason is None else quarantined
-        kept[key_of(json.loads(entry.body))] += 1
+        if entry.readable:
+            kept = waiting if entry.reason is None else quarantined
+            kept[_key_in(entry.body)] += 1
+    thrown = {key: name for name, keys in debris.keys.items() for key in keys}
     lost: Counter[str] = Counter()
     doubled: Counter[str] = Counter()
-    for key in noted.tried.keys() | stored.keys() | quarantined.keys() | waiting.keys():
+    salvaged = named = 0
+    for key in noted.tried.keys() | stored.keys() | quarantined.keys() | waiting.keys() | thrown.keys():
         settled = stored[key] + quarantined[key]
-        # An event that was queued may have been stored as well, if the process died before it could read the answer.
-        lost[key] = max(noted.kept[key] - settled - waiting[key] - queued[key], 0)
-        doubled[key] = max(settled - noted.possible(key), 0)
+        if not key:  # damage has changed it, and SQLite has no sum that would tell
+            waiting.pop(key, None)
+        elif key in thrown:
+            there = bool(settled + waiting[key] + queued[key])
+            salvaged += there
+            named += not there and debris.is_named(thrown[key])
+            lost[key] = not there and not debris.is_named(thrown[key])
+            doubled[key] = max(settled - 1, 0)
+            waiting.pop(key, None)
+        else:
+            # An event that was queued may have been stored as well, if the process died before it could read the
+            # answer.
+            lost[key] = max(noted.kept[key] - settled - waiting[key] - queued[key], 0)
+            doubled[key] = max(settled - noted.possible(key), 0)
     found = Count(
         emitted=noted.kept.total(),
         stored=stored.total(),
@@ -103,5 +128,15 @@ def count(place: Path, rows: Iterable[Mapping[str, Any]], queued: Counter[str]) 
         waiting=waiting.total(),
         in_doubt=noted.tried.total() - noted.kept.total() - noted.refused.total(),
         refused=noted.refused.total(),
+        thrown=len(thrown),
+        salvaged=salvaged,
+        named=named,
     )
     return found, sorted(+lost), sorted(+doubled)
+
+
+def _key_in(body: bytes) -> str:
+    try:
+        return key_of(json.loads(body))
+    except ValueError:
+        return ""

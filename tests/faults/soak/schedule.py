@@ -65,6 +65,13 @@ class Deal(Step):
     process: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Throw(Step):
+    """A damaged spool file of a dead process appears in the directory."""
+
+    seed: int
+
+
 @dataclass(frozen=True)
 class _Kind:
     """A kind of fault, and how likely it is compared to the others."""
@@ -129,6 +136,7 @@ def draw(setting: Setting) -> list[Step]:
     """The steps of a run, by the time at which they begin."""
     chance = random.Random(setting.seed)
     steps: list[Step] = [*_requests(chance, setting), *_services(chance, setting), *_deals(chance, setting)]
+    steps += _throws(random.Random(f"{setting.seed} throws"), setting)
     return sorted(steps, key=lambda step: step.at)
 
 
@@ -185,3 +193,10 @@ def _deals(chance: random.Random, setting: Setting) -> list[Step]:
     # For longer than a batch is waited for, some of them.
     stops = some("stop", round(setting.minutes * 1.5), (setting.timeout + setting.fence) * 1.5)
     return [*some("kill", setting.kills), *stops, *some("close", round(setting.minutes * 1.5))]
+
+
+def _throws(chance: random.Random, setting: Setting) -> list[Step]:
+    return [
+        Throw(at=chance.uniform(0.02, 0.9) * setting.seconds, seed=chance.getrandbits(32))
+        for _ in range(setting.thrown)
+    ]

@@ -19,6 +19,8 @@ class Setting:
     processes: int = 3
     kills: int = 8
     """How often `kill -9` hits one of the processes, beside those at the end."""
+    thrown: int = 6
+    """How many damaged spool files of dead processes are put into the directory."""
     timeout: float = 10.0
     """Of the writers' clients."""
 

@@ -19,10 +19,11 @@ from kubernaut_client.emulator import Emulator
 from kubernaut_client.emulator.requestlog import RequestRecord
 
 from .count import Count, count, key_of, keys_of, retry_quarantined
+from .debris import Debris
 from .emitter import TROUBLES
 from .ledger import SUFFIX
 from .nursery import Nursery
-from .schedule import BATCH, Deal, Requests, Service, Step
+from .schedule import BATCH, Deal, Requests, Service, Step, Throw
 from .setting import Setting
 
 _DURATIONS = {"hold", "delay"}
@@ -89,6 +90,7 @@ class Soak:
         self._kills = 0
         self._queued: list[Chance] = []
         self._troubles: list[str] = []
+        self._debris = Debris(place)
 
     def run(self, steps: Sequence[Step], turns: int | None = None) -> Count:
         """Let all of it happen, and count. `turns`: how often each process emits; None: until the time is over."""
@@ -195,6 +197,9 @@ class Soak:
             return []
         if isinstance(step, Service):
             return self._change(step)
+        if isinstance(step, Throw):
+            self._debris.throw(step.seed)
+            return []
         assert isinstance(step, Deal)
         return self._deal(step)
 
@@ -256,7 +261,7 @@ class Soak:
         left_over = self._left_over()
         rows = self._emulator.rows("audit_events")
         queued = keys_of(record.body for chance in self._queued for record in chance.met)
-        found, lost, doubled = count(self._place, rows, queued)
+        found, lost, doubled = count(self._place, rows, queued, self._debris)
         batches = [record for record in self._emulator.requests if record.operation == BATCH]
         found.kills = self._kills
         found.batches = len(batches)
@@ -266,7 +271,11 @@ class Soak:
         if path.exists():
             found.troubles.append(path.read_text("utf-8"))
         fine = {".spool", ".lock"} if found.quarantined else set[str]()
-        found.troubles += [f"{path.name} is left over" for path in left_over if path.suffix not in fine]
+        found.troubles += [
+            f"{path.name} is left over"
+            for path in left_over
+            if path.suffix not in fine and not self._debris.knows(path)
+        ]
         for what, keys in (("lost", lost), ("doubled", doubled)):
             found.troubles += [f"{what}: {self._history(key, rows, batches)}" for key in keys[:_SHOWN]]
         return found
