@@ -273,16 +273,17 @@ class Walk:
         gaps = [(first, last) for first, last in pairwise(ends) if last - first > 1]
         for first, last in sorted(gaps, key=lambda gap: gap[1] - gap[0]):
             at = first + 1
-            while at < last and self._left > 0:
+            while at < min(last, 2**63) and self._left > 0:
                 self._left -= 1
-                self._last = at
-                if (yield from self._from(at)):
+                self._last = at - 1
+                # Python reads a row ahead, and drops a row if the next one can't be read: so one at a time.
+                if (yield from self._from(at, "ASC LIMIT 1")) and self._last < at:
                     break
-                at = self._last + 1
+                at = max(self._last, at) + 1
 
     def _from(self, start: int, order: str = "ASC") -> Generator[Sequence[Any] | None, None, bool]:
         """The rows from an id on until one that was found before; whether nothing was in the way."""
-        sign = ">=" if order == "ASC" else "<="
+        sign = "<=" if order == "DESC" else ">="
         try:
             for values in self._connection.execute(
                 select(self._table, f"WHERE id {sign} ? ORDER BY id {order}"), (start,)
