@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import re
-import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -25,6 +24,7 @@ from . import inspection
 from .directory import CORRUPT_SUFFIX, SUFFIX, UntrustedError, connect, is_spool, verify
 from .inspection import Entry, FileStatus
 from .report import SpoolAlarm, numbered
+from .rows import ERRORS, reason
 from .spoolfile import SCHEMA, version_of
 
 SCHEMA_VERSION = 1
@@ -215,8 +215,8 @@ def _changed(directory: Path, events: Sequence[str], statement: str) -> int:
                     changed += connection.execute(statement).rowcount
                 for identity in [identity for file, identity in wanted if file == name]:
                     changed += connection.execute(f"{statement} AND id = ?", (identity,)).rowcount
-        except (sqlite3.Error, UntrustedError) as error:
-            _say(f"{name}: {error}")
+        except (*ERRORS, UntrustedError) as error:
+            _say(f"{name}: {reason(error)}")
     return changed
 
 

@@ -61,7 +61,6 @@ class Attempts:
 
     def _send(self, batch: Batch, rows: Sequence[Row], result: Result) -> None:
         standing = witnesses(sorted(rows), self._tuning.witnesses)
-        batch.baseline = None
         if standing and not standing[0].own:
             # Somebody else may have stored the same event, with the time that it was given there, too.
             try:

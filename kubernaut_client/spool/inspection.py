@@ -96,7 +96,7 @@ def entries(directory: Path, file: str | None = None) -> Iterator[Entry]:
             with opened(directory / name) as connection:
                 found = _entries(directory / name, connection)
                 yield from found if name.endswith(SUFFIX) else (each for each in found if not each.readable)
-        except (sqlite3.Error, OSError) as error:
+        except (*reading.ERRORS, OSError) as error:
             if os.path.lexists(directory / name):  # else its owner has just removed it
                 yield Entry(name, None, *_why(error))
 
@@ -177,15 +177,14 @@ def _status(path: Path) -> FileStatus:
                 oldest = connection.execute("SELECT emitted FROM event ORDER BY id LIMIT 1").fetchone()
                 if oldest is not None:
                     age = max(time.time() - reading.cell("event", "emitted", oldest[0]) / 1e6, 0.0)
-    except (sqlite3.Error, OSError) as caught:
+    except (*reading.ERRORS, OSError) as caught:
         state, _, error = _why(caught)
     return FileStatus(path.name, state, **counts, oldest_seconds=age, bytes=size, error=error)
 
 
-def _why(error: sqlite3.Error | OSError) -> tuple[str, None, str]:
+def _why(error: Exception) -> tuple[str, None, str]:
     """The state of a file that can't be read, no time, and why it is so."""
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return "corrupt" if reading.is_corrupt(error) else "unreadable", None, reason
+    return "corrupt" if reading.is_corrupt(error) else "unreadable", None, reading.reason(error)
 
 
 def _newer(connection: sqlite3.Connection) -> str:

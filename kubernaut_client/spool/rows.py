@@ -33,6 +33,9 @@ _MEMBERS = frozenset(limits.AUDIT_EVENT.required)
 _LATEST = 253_402_300_800  # the year 10000, in Unix seconds
 _LEAST_BYTES = 64
 """Fewer than an event takes in a file; so this is how many a file could hold."""
+ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite's functions raise; the second for a message that quotes damaged bytes."""
+
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_IOERR)
 # What can be wrong with the data alone: neither with the disk nor with another process.
 _DAMAGE = (
@@ -52,11 +55,19 @@ class CorruptError(sqlite3.DatabaseError):
 
 def is_corrupt(error: BaseException) -> bool:
     """Whether an error shows that a file is damaged, rather than that the disk fails or is full."""
-    return isinstance(error, sqlite3.Error) and _code(error) in _DAMAGE
+    return isinstance(error, ERRORS) and _code(error) in _DAMAGE
 
 
-def _code(error: sqlite3.Error) -> int:
-    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+def _code(error: BaseException) -> int:
+    default = sqlite3.SQLITE_CORRUPT if isinstance(error, UnicodeDecodeError) else 0
+    return int(getattr(error, "sqlite_errorcode", default)) & 0xFF
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, by the error that it raised."""
+    if isinstance(error, UnicodeDecodeError):
+        return "the names of its tables can't be read"
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 class Sent(NamedTuple):
@@ -259,6 +270,11 @@ class Walk:
 
     def __iter__(self) -> Iterator[Sequence[Any] | None]:
         """Rows, and None where there was none for a moment."""
+        try:
+            self._connection.execute(select(self._table, "LIMIT 0")).fetchall()
+        except ERRORS as error:
+            self._failed(error, (*_UNREADABLE, sqlite3.SQLITE_ERROR))  # no such table
+            return
         if (yield from self._from(-(2**63))):
             return
         starts = [2**63 - 1, *(2**power for power in range(63))]
@@ -289,19 +305,19 @@ class Walk:
                 select(self._table, f"WHERE id {sign} ? ORDER BY id {order}"), (start,)
             ):
                 if type(values[0]) is not int:
-                    raise sqlite3.OperationalError(f"{self._table} is no table of a spool")
+                    raise CorruptError(f"{self._table} is no table of a spool")
                 if values[0] in self._seen or len(self._seen) > self._capacity:
                     return True
                 self._seen.add(values[0])
                 self._last = values[0]
                 yield values
         except sqlite3.Error as error:
-            code = _code(error)
-            self.damage = self.damage or str(error)
-            if code in (0, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB):  # no such table: there is nothing to look for
-                self._left = 0
-            elif code not in _UNREADABLE:
-                raise
+            self._failed(error, _UNREADABLE)
             yield None
             return False
         return True
+
+    def _failed(self, error: Exception, expected: Sequence[int]) -> None:
+        if _code(error) not in expected:
+            raise error
+        self.damage = self.damage or reason(error)

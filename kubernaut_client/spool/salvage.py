@@ -125,7 +125,7 @@ class Salvage:
         assert self._source is not None
         try:
             return as_written(self._source)
-        except sqlite3.Error:
+        except reading.ERRORS:
             return False
 
     def _copy(self) -> Iterator[None]:

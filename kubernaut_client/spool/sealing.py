@@ -86,7 +86,7 @@ class Sealing:
         waiting = set(place.skipped)
         batch = Batch(file, [], "")
         kept: list[Row] = []
-        size = 2
+        size = 1  # of the request: brackets, and a comma between two events
         for row in [*rows, *fresh]:
             if row.id in place.taken:
                 place.taken.discard(row.id)

@@ -11,6 +11,7 @@ import logging
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -265,40 +266,44 @@ class Sender:
     def _next(self, now: float) -> tuple[Job | None, float]:
         """What is most due, or for how long nothing is."""
         usable = [batch for batch in (*self._unsettled, *self._held) if not self._rests(batch.file, now)]
-        due = sorted(usable, key=lambda batch: batch.not_before)
-        # While nothing gets through, every other attempt is at what hasn't failed: the others may be to blame.
-        self._fresh_turn = self.outage.since is not None and not self._fresh_turn
-        if self._fresh_turn:
-            due = [batch for batch in due if batch.sent is not None or not (batch.unsent or batch.failures)]
-        for batch in due:
-            if batch.not_before > now:
-                break
-            job = self._of_file(batch.file, self._again, batch, now)
-            if job is not None:
-                return job, 0
+        due = sorted((batch for batch in usable if batch.not_before <= now), key=lambda batch: batch.not_before)
+        rounds: list[list[Batch] | None] = [due, None]
+        # Every other turn begins with what is new: however much a file has that is to be looked for, no other waits.
+        self._fresh_turn = not self._fresh_turn
+        if self._fresh_turn and self.outage.since is not None:
+            # While nothing gets through, it begins with what hasn't failed: the others may be to blame.
+            good = [batch for batch in due if batch.sent is not None or not (batch.unsent or batch.failures)]
+            rounds = [good, None, due]
+        elif self._fresh_turn:
+            rounds = [None, due]
         wait = self._tuning.scan
-        if self._room():
-            for file in (*self._spool.files[1:], *self._spool.files[:1]):
-                if self._rests(file, now):
-                    continue
-                fresh = self._of_file(file, self._fresh, file, now)
-                if callable(fresh):
-                    return fresh, 0
-                wait = wait if fresh is None else min(wait, fresh)
-        for batch in tuple(self._held):
-            if batch.not_before > now or self._rests(batch.file, now):
-                continue
-            if job := self._of_file(batch.file, self._again, batch, now):
+        for batches in rounds:
+            if batches is None:
+                job, wait = self._next_fresh(now)
+            else:
+                jobs = (self._of_file(batch.file, self._again, batch, now) for batch in batches)
+                job = next(filter(None, jobs), None)
+            if job is not None:
                 return job, 0
         return None, min([wait, *(max(batch.not_before - now, 0.001) for batch in usable)])
 
-    def _room(self) -> bool:
-        """Whether another batch may be begun."""
-        if len(self._held) >= _HELD_LIMIT:  # as in a long outage: memory stays flat, the events are on the disk
-            return False
-        failing = sum(batch.failures > 0 for batch in self._held)
-        failing = min(failing, self._tuning.open_batches - _FRESH)
-        return len(self._active) + len(self._unsettled) + failing < self._tuning.open_batches
+    def _next_fresh(self, now: float) -> tuple[Job | None, float]:
+        wait = self._tuning.scan
+        held = Counter(batch.file for batch in self._held)
+        failing = Counter(batch.file for batch in self._held if batch.failures)
+        begun = Counter(batch.file for batch in (*self._active, *self._unsettled))
+        for file in (*self._spool.files[1:], *self._spool.files[:1]):
+            # As in a long outage: memory stays flat, the events are on the disk.
+            room = self._tuning.open_batches - begun[file]
+            if held[file] >= _HELD_LIMIT or room <= min(failing[file], self._tuning.open_batches - _FRESH):
+                continue
+            if self._rests(file, now):
+                continue
+            fresh = self._of_file(file, self._fresh, file, now)
+            if callable(fresh):
+                return fresh, 0
+            wait = wait if fresh is None else min(wait, fresh)
+        return None, wait
 
     def _rests(self, file: SpoolFile, now: float) -> bool:
         """Whether a file is left alone for now, as something is wrong with it."""

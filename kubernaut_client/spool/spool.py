@@ -22,7 +22,7 @@ from kubernaut_client.problems import one_line
 
 from .directory import CORRUPT_SUFFIX, SALVAGE_SUFFIX, Directory, Ownership, UntrustedError, remove, trusted
 from .report import AlarmKind
-from .rows import is_corrupt
+from .rows import is_corrupt, reason
 from .salvage import Salvage
 from .spoolfile import ROW_BYTES, Locks, NewerError, SpoolFile, TakenError, explained
 from .tuning import Tuning
@@ -409,7 +409,7 @@ class Spool:
             owned.release()
             self._tell(owned.path, f"{owned.path} is corrupt again and again, and left alone: {_told(error)}")
             return
-        job = Salvage(owned.at, owned.at.with_suffix(SALVAGE_SUFFIX), str(error))
+        job = Salvage(owned.at, owned.at.with_suffix(SALVAGE_SUFFIX), reason(error))
         self._salvages[job] = owned
 
     def _end_salvage(self, job: Salvage) -> Ownership:

@@ -154,6 +154,9 @@ def broken(path: Path, how: str) -> None:
         case "a column more":
             with closing(sqlite3.connect(path)) as connection:
                 connection.execute("ALTER TABLE event ADD COLUMN more TEXT")
+        case "a name of no letters":  # which SQLite quotes in its message
+            content = path.read_bytes()
+            overwrite(path, content.index(b"CREATE TABLE event"), b"CREATE \xd5\xff\x1b")
         case "a trigger":
             alter(path, "CREATE TRIGGER x AFTER DELETE ON event BEGIN DELETE FROM event; END")
         case "no version":
@@ -183,6 +186,7 @@ FILES = {
     "a table is missing": 30,
     "a column is missing": 0,
     "a column more": 30,
+    "a name of no letters": 30,
     "a trigger": 30,
     "no version": 30,
     "a version below": 30,

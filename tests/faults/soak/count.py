@@ -39,6 +39,8 @@ class Count:
     """Those among them that were delivered, or quarantined with a reason."""
     named: int = 0
     """Those that weren't, of files that are kept as damaged, newer or foreign ones."""
+    altered: int = 0
+    """Events in which damage has changed a letter of the key, which SQLite has no sum to tell by; they are stored."""
     kills: int = 0
     """Processes that `kill -9` hit."""
     batches: int = 0
@@ -102,22 +104,26 @@ def count(
     lost: Counter[str] = Counter()
     doubled: Counter[str] = Counter()
     salvaged = named = 0
+    altered = stored.pop("", 0) + quarantined.pop("", 0) + waiting.pop("", 0)
+    unknown = altered
     for key in noted.tried.keys() | stored.keys() | quarantined.keys() | waiting.keys() | thrown.keys():
         settled = stored[key] + quarantined[key]
-        if not key:  # damage has changed it, and SQLite has no sum that would tell
-            waiting.pop(key, None)
-        elif key in thrown:
-            there = bool(settled + waiting[key] + queued[key])
-            salvaged += there
-            named += not there and debris.is_named(thrown[key])
-            lost[key] = not there and not debris.is_named(thrown[key])
-            doubled[key] = max(settled - 1, 0)
-            waiting.pop(key, None)
-        else:
+        if key not in thrown:
             # An event that was queued may have been stored as well, if the process died before it could read the
             # answer.
             lost[key] = max(noted.kept[key] - settled - waiting[key] - queued[key], 0)
             doubled[key] = max(settled - noted.possible(key), 0)
+            continue
+        doubled[key] = max(settled - 1, 0)
+        if settled + waiting[key] + queued[key]:
+            salvaged += 1
+        elif debris.is_named(thrown[key]):
+            named += 1
+        elif unknown:
+            unknown -= 1
+        else:
+            lost[key] = 1
+        waiting.pop(key, None)
     found = Count(
         emitted=noted.kept.total(),
         stored=stored.total(),
@@ -131,6 +137,7 @@ def count(
         thrown=len(thrown),
         salvaged=salvaged,
         named=named,
+        altered=altered,
     )
     return found, sorted(+lost), sorted(+doubled)
 

@@ -69,6 +69,14 @@ def test_a_damaged_page(capsys: Captured, spool: Path, path: Path) -> None:
     assert code == 1 and f"{path.name} can't be read, or not completely" in err
 
 
+def test_tables_whose_names_are_no_letters(capsys: Captured, spool: Path, path: Path) -> None:
+    """SQLite quotes them in its message."""
+    overwrite(path, path.read_bytes().index(b"CREATE TABLE event"), b"CREATE \xd5\xff\x1b")
+    for words in (["list"], ["status"], ["export"], ["retry"]):
+        code, lines, err = run(capsys, words[0], spool, *words[1:])
+        assert code in (0, 1) and "names of its tables can't be read" in "\n".join([*lines, err])
+
+
 @pytest.mark.parametrize(
     ("content", "state", "reason"),
     [
