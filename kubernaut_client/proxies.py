@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 from .errors import ConfigurationError
 
-_FORMS = "it must be http://host:port, https://host:port or socks5://host:port"
+_FORMS = (
+    "it must be http://host:port, https://host:port or socks5://host:port, with /, ? and # of a password escaped (%2F)"
+)
 _ENTRY = re.compile(r"(\[[^\]]+\]|[^:]+):(\d+)")
 
 

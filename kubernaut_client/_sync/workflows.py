@@ -189,10 +189,10 @@ class Workflows:
         given = {"status": status, "disabled_by": disabled_by, "disabled_reason": disabled_reason}
         members = limits.WORKFLOW_UPDATE.check(given)
         if members["status"] != "disabled":
-            for name in ("disabled_by", "disabled_reason"):
-                if name in members:
-                    reason = "must not be given unless status is 'disabled': the service would ignore it"
-                    raise InvalidRequestError(f"{name}: {reason}", field=name)
+            findings = limits.Findings()
+            for name in sorted(members.keys() - {"status"}):
+                findings.add(name, "must not be given unless status is 'disabled': the service would ignore it")
+            findings.raise_found()
         call = self._options.call(timeout, deadline)
         return procedures.patch(UPDATE_WORKFLOW, identity, members, members, call)
 
@@ -386,9 +386,11 @@ def _found(row: StoredWorkflow, differences: tuple[Difference, ...], warnings: t
 
 
 def _check_apply(concurrency: object, on_drift: object, progress: object) -> None:
+    findings = limits.Findings()
     if type(concurrency) is not int or not 1 <= concurrency <= 64:
-        raise InvalidRequestError("concurrency: must be an integer from 1 to 64", field="concurrency")
+        findings.add("concurrency", "must be an integer from 1 to 64")
     if not isinstance(on_drift, str) or on_drift not in ("report", "fail"):
-        raise InvalidRequestError("on_drift: must be 'report' or 'fail'", field="on_drift")
+        findings.add("on_drift", "must be 'report' or 'fail'")
     if progress is not None and (not callable(progress) or iscoroutinefunction(progress)):
-        raise InvalidRequestError("progress: must be a plain function, which nobody awaits", field="progress")
+        findings.add("progress", "must be a plain function, which nobody awaits")
+    findings.raise_found()

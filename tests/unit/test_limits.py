@@ -244,6 +244,18 @@ def test_the_text_is_one_bounded_line() -> None:
     assert str(error).isprintable()
 
 
+@pytest.mark.parametrize("colour", COLOURS)
+def test_all_arguments_that_are_wrong_are_there(colour: Colour) -> None:
+    wrong: dict[str, Any] = {"concurrency": 0, "on_drift": "stop", "progress": 1}
+    with opened(colour, "http://ds.example") as client:
+        with pytest.raises(InvalidRequestError) as caught:
+            client.workflows.bootstrap([], **wrong)
+        assert [problem.field for problem in caught.value.problems] == list(wrong)
+        with pytest.raises(InvalidRequestError) as caught:
+            client.workflows.update(UUID(int=1), status="active", disabled_by="a", disabled_reason="b")
+        assert [problem.field for problem in caught.value.problems] == ["disabled_by", "disabled_reason"]
+
+
 def test_a_single_problem_is_a_problem_too() -> None:
     with pytest.raises(InvalidRequestError) as caught:
         workflow_id("x")
