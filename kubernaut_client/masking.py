@@ -10,7 +10,7 @@ import html
 import re
 from base64 import b64decode, b64encode
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
@@ -40,18 +40,21 @@ _PUBLIC = (
     *("traceparent", "tracestate", "transfer-encoding", "user-agent", "via", "x-forwarded-for", "x-forwarded-host"),
     *("x-forwarded-proto", "x-request-id"),
 )
-# What JSON, header fields (quoted pairs), URLs and HTML write for a character, also escaped several times; before that,
-# what a message that was cut has left of it.
+# What JSON, header fields (quoted pairs), URLs and HTML write for a character, also escaped several times, and what a
+# message that was cut has left of that. Every alternative begins with a character of its own, which is fast.
 _ESCAPE = re.compile(
-    rb"(?:\\{1,8}u?[0-9a-f]{0,3}|%(?:25){0,4}[0-9a-f]?|&[#0-9a-z]{0,5})(?=\xe2\x80\xa6)"
-    rb"|\\{1,8}(?:u([0-9a-f]{4}))?|%(?:25){0,4}([0-9a-f]{2})|(&(?:#[0-9]{1,4}|#x[0-9a-f]{1,4}|amp|quot|apos|lt|gt);)"
+    rb"\\\\{0,7}(?:u?[0-9a-f]{0,3}(?=\xe2\x80\xa6)|(?:u([0-9a-f]{4}))?)"
+    rb"|%(?:25){0,4}(?:[0-9a-f]?(?=\xe2\x80\xa6)|([0-9a-f]{2}))"
+    rb"|&(?:[#0-9a-z]{0,5}(?=\xe2\x80\xa6)|((?:#[0-9]{1,4}|#x[0-9a-f]{1,4}|amp|quot|apos|lt|gt);))"
 )
+# What may stand between two characters of a credential: escapes that _ESCAPE drops, and the zeros of UTF-16 and UTF-32.
+_BETWEEN = rb"(?:[\\\0]|\\u005c|%(?:25)*5c|&[#0-9a-z]{2,6};)*"
 # Between the characters of a text in UTF-8, UTF-16 and UTF-32.
 _WIDTHS = (b"", b"\0", b"\0\0\0")
 _ELLIPSIS = re.compile("…".encode())
 _CUT_LEAST = 4
 """Characters of a credential that may stand before an ellipsis."""
-_CUT_WITHIN = 4096
+_SHORT_TEXT = 4096
 """Bytes of the longest text that may be a message of ours, so that its ellipsis may stand for the rest of one."""
 
 
@@ -132,7 +135,9 @@ class Credentials:
         return self._found
 
     @staticmethod
-    def _masked(data: bytes, credentials: Iterable[bytes]) -> bytes:
+    def _masked(data: bytes, credentials: Sequence[bytes]) -> bytes:
+        if len(data) > _SHORT_TEXT and not _may_hold(data, credentials):
+            return data
         plain, places = _plain(data)
         spans = sorted(span for each in credentials for span in _spans(plain, each))
         if not spans:
@@ -201,13 +206,16 @@ def _plain(data: bytes) -> tuple[bytes, list[tuple[int, int]]]:
     pieces: list[bytes] = []
     places = [(0, 0)]
     end = 0
+    size = 0
     for found in _ESCAPE.finditer(low):
-        plain, origin = places[-1]
-        plain += found.start() - origin
-        character = _character(found)
-        pieces += (low[end : found.start()], character)
+        start = found.start()
+        character = _character(found) if found.lastindex else b""
+        pieces += (low[end:start], character)
+        size += start - end
         end = found.end()
-        places += ((plain, found.start()), (plain + len(character), end))
+        places.append((size, start))
+        size += len(character)
+        places.append((size, end))
     # A URL may have + for a space.
     return b"".join((*pieces, low[end:])).replace(b"+", b" "), places
 
@@ -217,9 +225,29 @@ def _character(escape: re.Match[bytes]) -> bytes:
     if escape[2]:
         character = bytes([int(escape[2], 16)])
     else:
-        text = chr(int(escape[1], 16)) if escape[1] else html.unescape((escape[3] or b"").decode())
+        text = chr(int(escape[1], 16)) if escape[1] else html.unescape(f"&{escape[3].decode()}" if escape[3] else "")
         character = text.encode("utf-8", "surrogatepass")
     return character.lower().strip(b"\\")
+
+
+def _may_hold(data: bytes, credentials: Sequence[bytes]) -> bool:
+    """Whether the first characters of a credential are in a long text: a quick look, which is wrong only to say yes."""
+    beginnings = {each.replace(b"\0", b"")[:4] for each in credentials}
+    spelled = [_BETWEEN.join(map(_spellings, each)) for each in beginnings]
+    # The set is what the search looks for first, and much faster than the rest.
+    first = re.escape(b"".join(each[:1] for each in beginnings))
+    pattern = rb"[+%%&\\%b](?<=(?=(?:%b)).)" % (first, b"|".join(spelled))
+    return bool(spelled) and re.search(pattern, data.lower(), re.DOTALL) is not None
+
+
+def _spellings(character: int) -> bytes:
+    """A pattern of what `_ESCAPE` reads as a character, and of some more."""
+    itself = bytes([character])
+    same = b" +" if itself == b" " else itself + itself.upper()
+    codes = b"|".join(b"%02x" % each for each in same)
+    wide = rb"[0-9a-f]{4}" if character > 127 else b"00(?:%b)" % codes
+    plain = b"[ +]" if itself == b" " else re.escape(itself)
+    return rb"(?:%b|\\{0,7}u%b|%%(?:25)*(?:%b)|&[#0-9a-z]{2,6};)" % (plain, wide, codes)
 
 
 def _place(places: list[tuple[int, int]], at: int) -> int:
@@ -234,7 +262,7 @@ def _spans(plain: bytes, credential: bytes) -> Iterator[tuple[int, int]]:
     while at >= 0:
         yield at, at + len(credential)
         at = plain.find(credential, at + 1)
-    if len(plain) <= _CUT_WITHIN:
+    if len(plain) <= _SHORT_TEXT:
         for found in _ELLIPSIS.finditer(plain):
             for size in range(min(len(credential), found.start()), _CUT_LEAST - 1, -1):
                 if plain.endswith(credential[:size], 0, found.start()):

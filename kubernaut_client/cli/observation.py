@@ -139,8 +139,9 @@ def samples(text: str, name: str) -> dict[str, float]:
             except ValueError:
                 continue
             stream = dict(_LABEL.findall(sample["labels"] or "")).get("stream", "")
-            if math.isfinite(value):
-                found[stream] = found.get(stream, 0.0) + value
+            total = found.get(stream, 0.0) + value
+            if math.isfinite(total):
+                found[stream] = total
     return found
 
 

@@ -78,11 +78,13 @@ depth{other="a,\\"}b",stream="events"} 2 1764590400000
 depth{stream="notifications"} 1e+01
 depth{stream="broken"} x
 depth{stream="infinite"} +Inf
+depth{stream="large"} 1e308
+depth{stream="large"} 1e308
 depth 4
 depth_total 7
  depth 9
 """
-    assert samples(text, "depth") == {"events": 5.0, "notifications": 10.0, "": 4.0}
+    assert samples(text, "depth") == {"events": 5.0, "notifications": 10.0, "large": 1e308, "": 4.0}
     assert samples(text, "other") == {}
 
 
