@@ -98,7 +98,7 @@ class _Base:
         self._pid = os.getpid()
         found = proxies.proxy_for(base_url) if given is None else None
         self.proxy: str | None = found.url if found else None
-        self._proxy_variable = found.variable if found else ""
+        self._through = f", through the proxy that {found.variable} names" if found else ""
         # Loading the certificate authorities takes 20 ms, so a client that only speaks plain HTTP goes without.
         self._tls = config.TLS(tls) if base_url.startswith("https:") or self.proxy or tls else None
 
@@ -152,8 +152,7 @@ class _Base:
 
     def _unusable(self, error: Exception) -> ConfigurationError:
         """For a transport that can't be made; the proxy's URL, which may hold credentials, isn't shown."""
-        what = f"the proxy that {self._proxy_variable} names" if self.proxy else "the HTTP transport"
-        return ConfigurationError(f"{what} can't be used: {type(error).__name__}")
+        return ConfigurationError(f"there is no way to send requests{self._through}: {type(error).__name__}")
 
     def _prepare(self, pool: Any, handler: str) -> None:
         """Let a pool of httpcore send an IPv6 literal in its brackets to a proxy, which httpx takes off."""
@@ -240,7 +239,7 @@ class Session(_Base):
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not exchange.sent)
-            failure = _transport_error(error, exchange, unsent, own, self.base_url, limit)
+            failure = _transport_error(error, exchange, unsent, own, self.base_url, limit, self._through)
             raise failure from _kept(error, built, credentials)
         finally:
             EXCHANGE.reset(mark)
@@ -374,7 +373,7 @@ class AsyncSession(_Base):
         # Any bytes may arrive, and both httpx and httpcore let errors of other kinds through for some of them.
         except Exception as error:  # noqa: BLE001 - see above
             unsent = built is None or (own and not exchange.sent)
-            failure = _transport_error(error, exchange, unsent, own, self.base_url, limit)
+            failure = _transport_error(error, exchange, unsent, own, self.base_url, limit, self._through)
             raise failure from _kept(error, built, credentials)
         finally:
             EXCHANGE.reset(mark)
@@ -455,7 +454,7 @@ def _is_ahead(client: Any, exchange: Exchange) -> bool:
 
 
 def _transport_error(
-    error: Exception, exchange: Exchange, unsent: bool, own: bool, base_url: str, limit: float
+    error: Exception, exchange: Exchange, unsent: bool, own: bool, base_url: str, limit: float, through: str
 ) -> TransportError:
     """What an exception of httpx, or of anything below it, says of the request.
 
@@ -466,12 +465,13 @@ def _transport_error(
     if isinstance(error, httpx.TimeoutException | httpcore.TimeoutException | TimeoutError):
         waiting_for = exchange.waiting_for if unsent else "the answer"
         return RequestTimeoutError(
-            f"no answer from {base_url} within {limit:.3g} s, waiting for {waiting_for}", outcome=outcome
+            f"no answer from {base_url} within {limit:.3g} s, waiting for {waiting_for}{through}", outcome=outcome
         )
+    why = f"{_cause(error)}{through}"
     if unsent:
-        return ConnectError(f"no connection to {base_url}: {_cause(error)}", outcome=outcome)
+        return ConnectError(f"no connection to {base_url}: {why}", outcome=outcome)
     silent = not exchange.received if own else _looks_silent(error)
-    return ConnectionDroppedError(f"no answer from {base_url}: {_cause(error)}", outcome=outcome, silent=silent)
+    return ConnectionDroppedError(f"no answer from {base_url}: {why}", outcome=outcome, silent=silent)
 
 
 def _kept(error: Exception, request: httpx.Request | None, credentials: Credentials) -> Exception | None:

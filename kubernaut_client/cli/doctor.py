@@ -183,6 +183,7 @@ def _reason(error: BaseException) -> str:
     for start in ("no connection to ", "no answer from "):
         if message.startswith(start):
             message = message.partition(": ")[2] or message
+    message = message.partition(", through the proxy that ")[0]
     message = re.sub(r"^no answer from \S+ within", "nothing within", message)
     return re.sub(r"^\w+: |\[Errno -?\d+\] ", "", message).rstrip(".")
 

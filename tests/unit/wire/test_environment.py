@@ -109,6 +109,7 @@ def test_credentials_of_a_proxy(driver: Driver, serve: Serve, monkeypatch: pytes
     error = driver.failed_create(driver.client("http://data-storage.test:8080", timeout=5))
     assert type(error) is ConnectError
     assert error.outcome is Outcome.NOT_SENT
+    assert "through the proxy that HTTP_PROXY names" in str(error)
     for text in shown(error):
         assert "pa55w0rd" not in text
         assert "dXNlcjpwYTU1dzByZA" not in text
@@ -213,6 +214,7 @@ def test_proxy_without_an_answer_to_a_tunnel(
     monkeypatch.setenv("HTTPS_PROXY", serve(script).url)
     error = driver.failed_create(driver.client("https://data-storage.test", timeout=0.3))
     assert error.outcome is Outcome.NOT_SENT
+    assert "through the proxy that HTTPS_PROXY names" in str(error)
 
 
 def test_request_through_a_tunnel(
