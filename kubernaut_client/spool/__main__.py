@@ -6,15 +6,17 @@ What is seen comes from `inspection`; delivering is what a writer does that emit
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, cast
 
@@ -44,8 +46,31 @@ exit codes: 0 done, 1 something is left or failed, 2 usage
 """
 
 
+class _Unwritable(Exception):
+    """Standard output takes no more; the argument is the `OSError`."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
+    code = 1
+    try:
+        try:
+            code = _run(arguments)
+        finally:
+            if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison]
+                _write(sys.stdout.flush)
+    except _Unwritable as end:
+        # What is still buffered must not be written when Python ends.
+        with suppress(OSError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        (error,) = end.args
+        if not isinstance(error, BrokenPipeError):
+            _say(f"stdout can't be written: {error.strerror}")
+        return code or 1
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     directory = Path(options.directory)
     try:
@@ -54,11 +79,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not is_spool(directory):
             _refuse(f"{directory} is not a spool directory: it has other files, and none of a spool")
         code: int = options.run(directory, options)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Whoever reads has had enough; what is left must not be written when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
         _refuse(f"{directory}: {error.strerror or error}")
     return code
@@ -67,8 +87,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Parser(argparse.ArgumentParser):
     """Quotes the arguments, which may be names from outside, as everything else is printed."""
 
+    def print_help(self, file: Any = None) -> None:
+        _print(*self.format_help().rstrip("\n").split("\n"))
+
     def _print_message(self, message: str, file: Any = None) -> None:
-        _print(*message.rstrip("\n").split("\n"), file=file or sys.stderr)
+        _say(*message.rstrip("\n").split("\n"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -307,8 +330,8 @@ def _count(text: str) -> int:
     return value
 
 
-def _say(text: str) -> None:
-    _print(text, file=sys.stderr)
+def _say(*lines: str) -> None:
+    _print(*lines, to_stderr=True)
 
 
 def _refuse(text: str) -> NoReturn:
@@ -320,12 +343,28 @@ def _print_json(document: Any, indent: int | None = None) -> None:
     _print(*json.dumps(document, indent=indent).replace("\x7f", "\\u007f").split("\n"))
 
 
-def _print(*lines: str, file: TextIO | None = None) -> None:
+def _print(*lines: str, to_stderr: bool = False) -> None:
     """Where all text leaves: names, reasons and SQLite's messages come from outside and must not steer a terminal."""
-    stream = sys.stdout if file is None else file
-    encoding = stream.encoding or "utf-8"
+    stream: TextIO | None = sys.stderr if to_stderr else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
     for line in lines:
-        print(one_line(line, sys.maxsize).encode(encoding, "backslashreplace").decode(encoding), file=stream)
+        shown = one_line(line, sys.maxsize).encode(encoding, "backslashreplace").decode(encoding)
+        if not to_stderr:
+            _write(partial(print, shown, file=stream), stream)
+        else:
+            # Closed (None) or full: there is nowhere left to report it.
+            with suppress(OSError, AttributeError):
+                cast("TextIO", stream).write(f"{shown}\n")
+
+
+def _write(write: Callable[[], object], stream: object = True) -> None:
+    """Write to standard output, which is None where it was closed before the process was started."""
+    try:
+        if stream is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        write()
+    except OSError as error:
+        raise _Unwritable(error) from None
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""The command with every closed, full and ascii stream: an answer or a quiet end, and the documented exit code."""
+"""Both programs with every closed, full and ascii stream: an answer or a quiet end, and the documented exit code."""
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from kubernaut_client import AuditWriter
 from kubernaut_client.emulator import Emulator
 from tests.events import event
 from tests.integration.emulator_tools import call as request
@@ -17,6 +19,7 @@ from tests.workflows import workflow
 pytestmark = [pytest.mark.emulator, pytest.mark.slow]
 
 NAME = "wörkflow-再"
+SPOOL = [sys.executable, "-m", "kubernaut_client.spool"]
 
 
 class Run(NamedTuple):
@@ -48,6 +51,16 @@ RUNS = [
     Run(("wait", "URL")),
     Run(("doctor", "URL")),
     Run(("config", "URL")),
+    Run(("no-such-command",), 2),
+]
+SPOOL_RUNS = [
+    Run(("--help",)),
+    Run(("status", "spool-ö")),
+    Run(("status", "spool-ö", "--json")),
+    Run(("list", "spool-ö")),
+    Run(("export", "spool-ö")),
+    Run(("status", "files"), 2),
+    Run(("show", "spool-ö", "gone:1"), 1),
     Run(("no-such-command",), 2),
 ]
 REDIRECTS = ["<&- 2>&-", ">/dev/full", ">&- 2>/dev/full"]
@@ -103,3 +116,18 @@ def test_streams_in_ascii(here: Emulator, each: Run) -> None:
 def test_a_catalog_from_a_closed_stream(here: Emulator, command: str) -> None:
     service = () if command == "validate" else ("URL",)
     assert run(COMMAND, here, (command, "-", *service), "<&-").code == 2
+
+
+@pytest.fixture
+def spool(here: Emulator) -> Emulator:
+    """A spool with an event that waits: nothing can be connected to at the URL of its writer."""
+    with AuditWriter("http://127.0.0.1:1", spool="spool-ö") as writer:
+        writer.emit(event(event_data={"ö": "ü"}))
+        writer.close(timeout=0)
+    return here
+
+
+@pytest.mark.parametrize("redirect", ["", *REDIRECTS])
+@pytest.mark.parametrize("each", SPOOL_RUNS, ids=lambda each: " ".join(each.words))
+def test_the_command_of_the_spool(spool: Emulator, each: Run, redirect: str) -> None:
+    assert run(SPOOL, spool, each.words, redirect, PYTHONIOENCODING="ascii").code == expected(each, redirect)
