@@ -346,7 +346,7 @@ def _hiding(
     wanted: Wanted, rows: Sequence[StoredWorkflow], latest: StoredWorkflow | None, action: PlanAction
 ) -> Iterator[str]:
     """Search looks at the latest version only, so one that isn't active hides every other of its name."""
-    others = sum(row.status == "active" and row.version != wanted.version for row in rows)
+    others = sum(row.status == "active" for row in rows)  # its own row isn't, where this is asked
     status = wanted.payload["status"]
     if action == "create" and status != "active" and others:
         yield f"it is {status} and would be the latest: it hides {others} active version(s) from search"

@@ -71,6 +71,13 @@ def test_all_that_break_the_schema_are_named() -> None:
     }
 
 
+def test_a_time_among_other_reasons() -> None:
+    fields = {"/0/event_timestamp": "timestamp is too old (x)", "/1/severity": "too long"}
+    said = refusal(answered(400, "validation-error", "v", field_errors=fields), 2)
+    assert said is not None
+    assert (said.blame, said.mistimed, set(said.named)) == (Blame.ALL, Mistimed.TOO_OLD, {0, 1})
+
+
 NONE_NAMED = {
     "decoder": answered(400, "invalid_request", "request body must be a JSON array: parsing time"),
     "event data without an index": answered(400, "invalid_event_data", "failed to unmarshal event_data"),
@@ -202,6 +209,13 @@ def test_one_event_that_is_not_named_costs_two_requests_a_halving(count: int) ->
         service = Service({bad}, none_named)
         service.settled([NOW] * count)
         assert len(service.requests) <= 2 + 2 * log2(count)
+
+
+def test_what_must_hold_the_event_is_not_sent_whole() -> None:
+    """Where the first half was taken, the refused event is in the other one, however often that is halved."""
+    service = Service({7}, none_named)
+    service.settled([NOW] * 8)
+    assert service.requests == [[*range(8)], [*range(4)], [4, 5], [6], [7]]
 
 
 @given(batches())
