@@ -517,6 +517,23 @@ def test_what_was_ours_is_ours_although_it_could_not_be_looked_at_at_once(emulat
     assert len(emulator.rows("remediation_workflow_catalog")) == 2
 
 
+def test_what_may_be_ours_and_holds_other_content_is_drift(emulator: Emulator) -> None:
+    """As above, but the row that the walk shows is another process's."""
+    with opened("sync", emulator.url, retry=QUICK) as other:
+        other.workflows.create(workflow("there"))
+        emulator.fault("createWorkflow", drop="before")
+        emulator.fault("listWorkflowVersions", status=500, body={"title": "x"}, count=1)
+        meanwhile = Meanwhile("createWorkflow", lambda: other.workflows.create(workflow("a", description="Another")))
+        with opened("sync", emulator.url, retry=QUICK, on_call=meanwhile) as client:
+            report = client.workflows.bootstrap([workflow("a"), workflow("there")])
+    row = report.get("a")
+    assert (row.action, row.by, [each.field for each in row.differences]) == (
+        "drifted",
+        "someone else",
+        ["description"],
+    )
+
+
 FAULT = {"type": "https://kubernaut.ai/problems/internal-error", "title": "Internal Server Error", "status": 500}
 
 
