@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
+from kubernaut_client import clock
 from kubernaut_client.errors import SpoolError, explain
 from kubernaut_client.problems import one_line
 
@@ -152,9 +153,9 @@ class Spool:
 
     def _shrunk(self, file: SpoolFile) -> bool:
         """Whether there is room after cutting the log, which takes several times as much as the events in it."""
-        end = time.monotonic() + _PATIENCE
+        end = clock.monotonic() + _PATIENCE
         # It can't be cut while the sender is at it, or somebody reads.
-        while not file.cut_log() and time.monotonic() < end:
+        while not file.cut_log() and clock.monotonic() < end:
             time.sleep(_PATIENCE / 100)
         return self.directory.free() >= self._reserve
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from kubernaut_client import clock
 from kubernaut_client.retry import RetryPolicy
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -24,7 +25,7 @@ class Clock:
 
     def monotonic(self) -> float:
         """Seconds on a clock that never jumps and that the processes of one boot share."""
-        return time.monotonic()
+        return clock.monotonic()
 
     @cached_property
     def boot(self) -> str:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import threading
 import time
 
+from kubernaut_client import clock
+
 _TURN = 0.0013
 _POLL = 0.0002
 _GIVE_WAY = 0.0003
@@ -36,11 +38,11 @@ class Turns:
         """Wait while it is another thread's turn; returns what is to be given to `enter` and `give_way`."""
         token = object()
         if self._whose not in (0, threading.get_ident()):
-            since = now = self._since[token] = time.perf_counter()
+            since = now = self._since[token] = clock.monotonic()
             # Not for the lock itself: whoever waits for that gets it after the next event.
             while now - self._seen < _IDLE and now - since < _LONGEST:
                 time.sleep(_POLL)
-                now = time.perf_counter()
+                now = clock.monotonic()
         return token
 
     def enter(self, token: object) -> None:
@@ -48,20 +50,20 @@ class Turns:
         self._since.pop(token, None)
         me = threading.get_ident()
         if self._whose != me:
-            now = time.perf_counter()
+            now = clock.monotonic()
             # Several come in one after the other when a turn is over; the first of them has the next one.
             if now > self._until or now - self._seen > _IDLE:
                 self._whose, self._until = me, now + _TURN
 
     def leave(self) -> None:
-        self._seen = time.perf_counter()
+        self._seen = clock.monotonic()
 
     def give_way(self, token: object) -> None:
         """After the lock was released: let another thread have it, if one waits and this one has had its turn."""
         self._since.pop(token, None)
         since = list(self._since.values())
         if since:
-            now = time.perf_counter()
+            now = clock.monotonic()
             if now - min(since) > _FORGOTTEN:
                 self._since.clear()
             if now > self._until and self._whose == threading.get_ident():

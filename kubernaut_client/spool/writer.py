@@ -14,7 +14,6 @@ import os
 import sqlite3
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NoReturn, Self, cast
 
-from kubernaut_client import limits
+from kubernaut_client import clock, limits
 from kubernaut_client.client import AsyncDataStorageClient, DataStorageClient
 from kubernaut_client.errors import ConfigurationError, InvalidRequestError
 from kubernaut_client.problems import shown
@@ -255,19 +254,20 @@ class AuditWriter:
         end = self._end(timeout)
         wanted: dict[SpoolFile, int] = {}
         with self._urgently():
-            while not self._delivered(wanted, end) and time.monotonic() < end:
+            while not self._delivered(wanted, end) and clock.monotonic() < end:
                 with self._sender.progress:
-                    self._sender.progress.wait(min(_POLL, max(end - time.monotonic(), 0)))
+                    self._sender.progress.wait(min(_POLL, max(end - clock.monotonic(), 0)))
         return self._report()
 
     async def aflush(self, timeout: float | None = None) -> SpoolReport:
         """`flush` for asyncio: the event loop goes on meanwhile."""
+        clock.running_loop()
         end = self._end(timeout)
         wanted: dict[SpoolFile, int] = {}
         with self._urgently():
-            while not await asyncio.to_thread(self._delivered, wanted, end) and time.monotonic() < end:  # noqa: ASYNC110
+            while not await asyncio.to_thread(self._delivered, wanted, end) and clock.monotonic() < end:
                 # Threads settle them, and can't wake a task of a loop that may be gone by then.
-                await asyncio.sleep(min(_POLL, max(end - time.monotonic(), 0)))
+                await clock.sleep(min(_POLL, max(end - clock.monotonic(), 0)))
         return self._report()
 
     def close(self, timeout: float | None = 5.0) -> SpoolReport:
@@ -282,19 +282,20 @@ class AuditWriter:
             self._put_off = 5.0 if timeout is None else timeout
             return self._report()
         if self._ended is None:
-            self.flush(None if timeout is None else max(end - time.monotonic(), 0))
+            self.flush(None if timeout is None else max(end - clock.monotonic(), 0))
         return self._finish(end)
 
     async def aclose(self, timeout: float | None = 5.0) -> SpoolReport:
         """`close` for asyncio; cancelled, it waits no more."""
+        clock.running_loop()
         end = self._end(timeout)
         self._refuse_more(end)
         try:
             if self._ended is None:
-                await self.aflush(None if timeout is None else max(end - time.monotonic(), 0))
+                await self.aflush(None if timeout is None else max(end - clock.monotonic(), 0))
             return await asyncio.to_thread(self._finish, end)
         except asyncio.CancelledError:
-            self._finish(time.monotonic())
+            self._finish(clock.monotonic())
             raise
 
     def status(self) -> SpoolStatus:
@@ -326,6 +327,7 @@ class AuditWriter:
         self.close()
 
     async def __aenter__(self) -> Self:
+        clock.running_loop()
         return self
 
     async def __aexit__(
@@ -353,7 +355,7 @@ class AuditWriter:
         self._process.enter()
         if timeout is None:
             return float("inf")
-        return time.monotonic() + seconds("timeout", timeout, zero=True, kind=InvalidRequestError)
+        return clock.monotonic() + seconds("timeout", timeout, zero=True, kind=InvalidRequestError)
 
     def _delivered(self, wanted: dict[SpoolFile, int], end: float) -> bool:
         """Whether nothing is left of what was there at the first call, which `wanted` keeps: file → its last event.
@@ -444,7 +446,7 @@ class AuditWriter:
 
 def _left(end: float) -> float:
     """Seconds until then, as a lock or a thread can be waited for."""
-    return min(max(end - time.monotonic(), 0), _LONGEST_JOIN)
+    return min(max(end - clock.monotonic(), 0), _LONGEST_JOIN)
 
 
 def _members(event: Event) -> dict[str, Any]:

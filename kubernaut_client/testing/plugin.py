@@ -35,6 +35,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the runs on trio that anyio's plugin makes, where trio is installed, of tests of the async client.
+
+    That client is for asyncio. A test that runs on nothing else is left, and fails with an error that says so.
+    """
+    backends = {
+        item: _backend(item) for item in items if "datastorage_async_client" in getattr(item, "fixturenames", ())
+    }
+    on_asyncio = {_function(item) for item, backend in backends.items() if backend == "asyncio"}
+    others = [
+        item for item, name in backends.items() if name not in ("asyncio", None) and _function(item) in on_asyncio
+    ]
+    if others:
+        config.hook.pytest_deselected(items=list(others))
+        items[:] = [item for item in items if item not in others]
+
+
+def _backend(item: pytest.Item) -> str:
+    """The event loop that anyio's plugin runs a test on; "" where it doesn't choose among several."""
+    params: dict[str, str | tuple[str, object]] = getattr(getattr(item, "callspec", None), "params", {})
+    backend = params.get("anyio_backend", "")
+    # With options it is a pair.
+    return backend if isinstance(backend, str) else backend[0]
+
+
+def _function(item: pytest.Item) -> str:
+    """The id of a test without its parameters."""
+    return item.nodeid.partition("[")[0]
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """Which live service the tests run on, if any."""
     url = config.getoption("--datastorage-url")

@@ -301,6 +301,43 @@ def test_the_async_client_under_any_plugin(suite: Suite, options: list[str], set
     assert suite.run(*options).passed(3)
 
 
+ON_TWO_LOOPS = """
+    import pytest
+
+    @pytest.fixture(params=[("asyncio", {}), "trio"] if "two" in __file__ else ["trio"], ids=str)
+    def anyio_backend(request):
+        return request.param
+
+    @pytest.mark.anyio
+    async def test_async(datastorage_async_client):
+        assert (await datastorage_async_client.health.ready()).ok
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("number", [1, 2])
+    async def test_numbers(datastorage_async_client, number):
+        assert (await datastorage_async_client.health.ready()).ok
+
+    def test_sync(datastorage_client, anyio_backend):
+        assert datastorage_client.health.ready().ok
+"""
+
+
+def test_the_async_client_where_trio_is_installed(suite: Suite) -> None:
+    """anyio's plugin runs each coroutine test on trio, too; so does a fixture that names both."""
+    suite.write("test_two.py", ON_TWO_LOOPS)
+    outcome = suite.run()
+    assert outcome.passed(5)
+    assert "3 deselected" in outcome.output
+
+
+def test_the_async_client_on_trio_alone(suite: Suite) -> None:
+    """Nothing is deselected then: a suite isn't green for want of a test."""
+    suite.write("test_one.py", ON_TWO_LOOPS)
+    outcome = suite.run("-k", "test_async or test_numbers")
+    assert len(outcome.results) == 3
+    assert outcome.counts["passed"] == 0
+
+
 def test_the_async_client_without_a_plugin(suite: Suite) -> None:
     suite.write("test_it.py", ASYNC_HEAD + "def test" + ASYNC_SUITE.partition("def test_three")[2])
     assert suite.run("-p", "no:anyio").passed(1)

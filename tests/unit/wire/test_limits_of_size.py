@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from kubernaut_client import (
+    APIError,
     AsyncDataStorageClient,
     ConfigurationError,
     ConflictError,
@@ -121,9 +122,9 @@ def test_success_that_is_too_large(name: str, driver: Driver, client: Callable[.
 
 
 @pytest.mark.parametrize("name", TOO_LARGE)
-@pytest.mark.parametrize(("status", "kind"), [(409, ConflictError), (500, KubernautError)])
+@pytest.mark.parametrize(("status", "kind"), [(409, ConflictError), (500, APIError)])
 def test_refusal_that_is_too_large_goes_by_its_status(
-    name: str, status: int, kind: type[KubernautError], driver: Driver, client: Callable[..., Any], serve: Serve
+    name: str, status: int, kind: type[APIError], driver: Driver, client: Callable[..., Any], serve: Serve
 ) -> None:
     writing = client(serve(TOO_LARGE[name](status)).url)
     error, peak = failure_and_peak(lambda: driver.failed_create(writing))
