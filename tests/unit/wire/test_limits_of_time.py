@@ -18,7 +18,6 @@ from kubernaut_client import (
     KubernautError,
     Outcome,
     RequestTimeoutError,
-    ResponseDecodeError,
     RetryPolicy,
 )
 from kubernaut_client.operations import GET_WORKFLOW
@@ -90,15 +89,15 @@ FAULT = answer(500, b"x" * 1000, "text/plain")
 SLOW: dict[str, tuple[Script, type[KubernautError], Outcome]] = {
     "status line": (trickled(b"", HEAD + BODY), RequestTimeoutError, Outcome.UNKNOWN),
     "headers": (trickled(HEAD[:40], HEAD[40:] + BODY), RequestTimeoutError, Outcome.UNKNOWN),
-    "body": (trickled(HEAD, BODY), ResponseDecodeError, Outcome.APPLIED),
-    "last byte": (trickled(HEAD + BODY[:-20], BODY[-20:]), ResponseDecodeError, Outcome.APPLIED),
+    "body": (trickled(HEAD, BODY), RequestTimeoutError, Outcome.UNKNOWN),
+    "last byte": (trickled(HEAD + BODY[:-20], BODY[-20:]), RequestTimeoutError, Outcome.UNKNOWN),
     "body of a fault": (trickled(FAULT[:-500], FAULT[-500:]), APIError, Outcome.REFUSED),
     "hints": (endless_hints, RequestTimeoutError, Outcome.UNKNOWN),
     "hints by bytes": (endless_hints_by_bytes, RequestTimeoutError, Outcome.UNKNOWN),
     "flood of hints": (flood_of_hints, RequestTimeoutError, Outcome.UNKNOWN),
-    "chunks": (endless_chunks, ResponseDecodeError, Outcome.APPLIED),
-    "chunk extension": (endless_chunk_extension, ResponseDecodeError, Outcome.APPLIED),
-    "silence after the head": (trickled(HEAD, b""), ResponseDecodeError, Outcome.APPLIED),
+    "chunks": (endless_chunks, RequestTimeoutError, Outcome.UNKNOWN),
+    "chunk extension": (endless_chunk_extension, RequestTimeoutError, Outcome.UNKNOWN),
+    "silence after the head": (trickled(HEAD, b""), RequestTimeoutError, Outcome.UNKNOWN),
 }
 
 
