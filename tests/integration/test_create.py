@@ -10,6 +10,7 @@ from kubernaut_client import (
     ConnectionDroppedError,
     DatabaseError,
     InternalServerError,
+    KubernautError,
     Outcome,
     ResponseDecodeError,
     RetryPolicy,
@@ -245,3 +246,40 @@ def test_wire_form(client: Any, emulator: Emulator) -> None:
     body = emulator.requests[0].body
     assert b'"approved_at":"2026-01-31T10:00:00.500000Z"' in body
     assert b"owner" not in body and "ü".encode() in body
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        {"token": "t"},
+        {"token": "500"},
+        {"token": "error"},
+        {"token": "internal-error"},
+        {"headers": {"X-Auth-Source": "internal"}},
+        {"headers": {"Cookie": "a=Failed to create; b=1"}},
+    ],
+    ids=str,
+)
+def test_a_credential_that_the_answer_holds_changes_nothing(
+    credentials: dict[str, Any], emulator: Emulator, unfixed_emulator: Emulator, colour: Colour
+) -> None:
+    for service in (emulator, unfixed_emulator):
+        with opened(colour, service.url, retry=QUICK, **credentials) as client:
+            client.workflows.create(workflow("a"))
+            with pytest.raises(ConflictError) as caught:
+                client.workflows.create(workflow("a"))
+            assert (caught.value.outcome, caught.value.identical) == (Outcome.REFUSED, True)
+            assert stored(service) == [("a", "1.0.0")]
+            with service.database_down():
+                error = seen_while_down(client)
+            with opened(colour, service.url, retry=QUICK) as plain, service.database_down():
+                assert seen_while_down(plain) == error
+
+
+def seen_while_down(client: Any) -> list[tuple[type[KubernautError], Outcome]]:
+    seen: list[tuple[type[KubernautError], Outcome]] = []
+    for call in (lambda: client.workflows.create(workflow("b")), lambda: client.workflows.versions("a")):
+        with pytest.raises(KubernautError) as caught:
+            call()
+        seen.append((type(caught.value), caught.value.outcome))
+    return seen
