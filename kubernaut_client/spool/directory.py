@@ -59,11 +59,11 @@ class Ownership:
         self._descriptor: int = descriptor
         self._made = made
 
-    def release(self, *, delete: bool = False) -> None:
-        """Give it up; `delete`: the file goes too, before another process can own it."""
+    def release(self, *, delete: bool = False, unused: bool = False) -> None:
+        """Give it up; `delete`: the file goes too, before another process can own it. `unused`: as if never owned."""
         if delete:
             remove(self.at)
-        if delete or self._made:
+        if delete or (unused and self._made):
             with suppress(OSError):
                 self.at.with_suffix(LOCK_SUFFIX).unlink(missing_ok=True)
         os.close(self._descriptor)
@@ -231,7 +231,7 @@ class Directory:
                 trusted(Path(f"{at}{suffix}"))
             owned.identity = trusted(at)
         except BaseException:
-            owned.release()
+            owned.release(unused=True)
             raise
         return owned
 

@@ -388,7 +388,7 @@ class Spool:
             file = SpoolFile(path, self.locks, self._token, power=self._power, at=owned.at, patience=_ADOPTING_PATIENCE)
         except (NewerError, UntrustedError) as error:
             self._left_alone.add(path)
-            owned.release()
+            owned.release(unused=True)
             self._refused(path, error)
         except Exception as error:  # noqa: BLE001 - see above
             if is_corrupt(error):

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import old_sqlite
 from .environments import ROOT, Environment, dependency_group, development, lowest_pins, pip_command
 from .interpreters import Interpreter, find, main_one
 from .steps import Failed, Log, Report, Step
@@ -114,6 +115,7 @@ def _everything(
             *matrix,
             Step(f"installed beside {' '.join(_NEIGHBOURS)}", lambda log: _installs(beside, log)),
             Step("installed without extras", lambda log: _without_extras(full, alone, log)),
+            Step(f"audit writer on SQLite {old_sqlite.VERSION}", lambda log: _on_old_sqlite(full, log)),
             at_once=2,
         )
 
@@ -238,6 +240,17 @@ def _without_extras(full: Environment, environments: list[Environment], log: Log
         # The emulator is the other environment's.
         log.run(str(full.python), str(ROOT / "tests/packaging/alone.py"), str(env.python))
     return ", ".join(env.path.name.partition("-")[2] for env in environments)
+
+
+def _on_old_sqlite(env: Environment, log: Log) -> str:
+    """The audit writer keeps events with the SQLite of old platforms."""
+    names = ("", "_files", "_processes", "_untrusted")
+    tests = [ROOT / f"tests/integration/test_audit_writer{name}.py" for name in names]
+    with tempfile.TemporaryDirectory(prefix="kubernaut-client-") as directory:
+        variables = old_sqlite.variables(env, Path(directory), log)
+        words = ["-n", _WORKERS, "--quiet", "--tb=short", str(ROOT / "tests/unit/spool"), *map(str, tests)]
+        output = log.run(str(env.python), "-m", "pytest", *words, env=variables)
+    return str(_CLOSING_LINE.findall(output)[-1])
 
 
 def _typing(dev: Environment, full: Environment, log: Log) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import threading
@@ -75,14 +76,22 @@ QUICK = {"fence": 0.3, "attempt": 0.3}
 
 def test_what_can_be_read_of_a_corrupt_file_is_delivered(emulator: Emulator, spool: Path, left_over: Path) -> None:
     damage(left_over, 20)
+    left_over.chmod(0o644)  # the salvaged file is for its owner alone whatever the umask is
     alarms: list[SpoolAlarm] = []
-    with writer(emulator.url, spool, tuning(**QUICK), on_alarm=alarms.append) as audit:
+    modes: set[int] = set()
+
+    def note(alarm: SpoolAlarm) -> None:
+        alarms.append(alarm)
+        modes.update(stat.S_IMODE(path.stat().st_mode) for path in spool.glob("*.spool"))
+
+    with writer(emulator.url, spool, tuning(**QUICK), on_alarm=note) as audit:
         report = audit.flush(PATIENCE)
         assert report.done and report.stored == len(stored(emulator))
     found = stored(emulator)
     assert 250 < len(found) < 300 and len(set(found)) == len(found)
     (alarm,) = [each for each in alarms if each.kind == "unreadable"]
     assert alarm.count == len(found) and f"kept as {left_over.name}.corrupt" in alarm.message
+    assert modes == {0o600}
     assert files(spool) == {".corrupt"}
 
 
@@ -143,7 +152,7 @@ os.rename = rename
 audit = writer(sys.argv[1], Path(sys.argv[2]), tuning(fence=0.3, attempt=0.3))
 time.sleep(60)
 """
-    for step in range(2):
+    for step in range(3):
         assert python(program, emulator.url, spool, step).returncode == 9
     with writer(emulator.url, spool, tuning(**QUICK)) as audit:
         assert audit.flush(PATIENCE).done

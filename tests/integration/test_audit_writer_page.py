@@ -298,7 +298,7 @@ async def test_fastapi(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.M
         assert (await client.post("/remediations/remediation-2")).status_code == 202
         eventually(lambda: len(stored(emulator)) == 2)
     assert stored(emulator) == ["remediation-1", "remediation-2"]
-    assert len(left(tmp_path / "audit")) == 1, "the file with the event that is set apart"
+    assert len(left(tmp_path / "audit")) == 2, "the file with the event that is set apart, and its lock"
 
 
 # ---- gunicorn --------------------------------------------------------------------------------------------------------

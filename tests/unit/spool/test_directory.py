@@ -117,7 +117,8 @@ def test_the_inode_of_a_file_that_was_inherited_is_not_used_again(
 
 
 def test_the_room_that_is_left_alone(directory: Directory) -> None:
-    assert 0 < directory.wal_limit() * 2 == directory.reserve() <= 32 * 2**20
+    disk = os.statvfs(directory.path)
+    assert directory.wal_limit() * 2 == directory.reserve() == min(32 * 2**20, disk.f_blocks * disk.f_frsize // 8)
     assert directory.free() > 0
 
 
@@ -182,3 +183,82 @@ def test_the_commands_follow_no_link(tmp_path: Path, suffix: str, capsys: pytest
         main([command, str(directory.path)])
     main(["discard", str(directory.path), f"{owned.path.stem}:1"])
     assert other.read_bytes() == before and {path.name for path in tmp_path.iterdir()} == {"other", "spool"}
+
+
+def test_what_was_salvaged_takes_the_place_of_the_file(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process died before it could do that; the next one tries until it can."""
+    salvaged = directory.path / "0123456789ab.salvage"
+    salvaged.write_bytes(b"x")
+    (directory.path / "0123456789ab.lock").touch()
+    refused: list[Path] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", lambda old, new: os.unlink("/nowhere/at/all"))
+        assert list(directory.adopt(set(), lambda path, error: refused.append(path))) == []
+    (adopted,) = adopt(directory)
+    assert refused == [adopted.path] and adopted.path.read_bytes() == b"x" and not salvaged.exists()
+    adopted.release(delete=True)
+    assert names(directory) == set()
+
+
+def test_a_file_that_is_gone_is_noticed(directory: Directory) -> None:
+    owned = directory.create()
+    assert owned.is_there()
+    owned.path.unlink()
+    assert not owned.is_there()
+    owned.path.touch()
+    lock = owned.path.with_suffix(LOCK_SUFFIX)
+    lock.unlink()
+    assert not owned.is_there()
+    lock.touch()
+    assert not owned.is_there(), "another process's lock"
+    owned.release(delete=True)
+
+
+def test_a_directory_is_made_below_what_is_missing(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        directory = Directory(tmp_path / "a" / "b" / "spool")
+    finally:
+        os.umask(old)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (directory.path, *directory.path.parents[:2])] == [
+        0o700,
+        0o755,
+        0o755,
+    ]
+
+
+def test_a_deleted_directory_is_not_there(directory: Directory) -> None:
+    assert directory.is_there() and directory.is_at_path()
+    moved = directory.path.with_name("moved")
+    directory.path.rename(moved)
+    assert directory.is_there() and not directory.is_at_path()
+    directory.path.mkdir()
+    assert not directory.is_at_path()
+    moved.rmdir()
+    assert not directory.is_there() and directory.files() == [] and not directory.has_files()
+
+
+def test_a_link_that_another_user_made_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would choose the directory."""
+    (tmp_path / "real").mkdir(mode=0o700)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "real")
+    Directory(link)  # one of this user's own is fine
+    real = Path.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        found = real(path)
+        return os.stat_result((*found[:4], 4242, *found[5:])) if path == link else found
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    with pytest.raises(SpoolError, match="belongs to user 4242"):
+        Directory(link)
+
+
+def test_without_proc_the_path_has_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_OPEN_FILES", tmp_path / "proc")
+    directory = Directory(tmp_path / "spool")
+    owned = directory.create()
+    assert owned.at == owned.path
+    SpoolFile(owned.path, Locks(), "owner", at=owned.at).close()
+    owned.release(delete=True)

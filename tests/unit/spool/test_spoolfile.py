@@ -12,15 +12,14 @@ import pytest
 from kubernaut_client.spool import rows
 from kubernaut_client.spool import spoolfile as module
 from kubernaut_client.spool.batch import ranges_of
+from kubernaut_client.spool.rows import CorruptError, is_corrupt
 from kubernaut_client.spool.spoolfile import (
     ROW_BYTES,
-    CorruptError,
     Locks,
     NewerError,
     SpoolFile,
     TakenError,
     explained,
-    is_corrupt,
 )
 from tests.events import event
 
