@@ -30,6 +30,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._directory = ""
         self._pending = b""
         self._lock = threading.Lock()
 
@@ -65,16 +66,15 @@ class PostgresServer:
         Raises:
             OSError: The server didn't come up; the text says why.
         """
-        directory = ""
         answer = self._read_line()
         if answer.startswith("directory "):
-            directory = answer.removeprefix("directory ")
+            self._directory = answer.removeprefix("directory ")
             answer = self._read_line()
         if answer != "ready":
             reason = answer.removeprefix("error ") or self._complaint()
             self.stop()
             raise OSError(f"PostgreSQL did not start: {reason}")
-        return directory
+        return self._directory
 
     def down(self) -> None:
         """Shut the server down in good order; all connections end. Its data stay."""
@@ -106,6 +106,10 @@ class PostgresServer:
             pass
         process.stdout.close()
         process.stderr.close()
+        with contextlib.suppress(OSError):
+            # Empty at most, if its watcher was killed where nobody else may remove it.
+            os.rmdir(self._directory)
+        self._directory = ""
 
     def _ask(self, command: str) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ others can't, root runs the same test, and it means more there.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -98,14 +99,14 @@ except OSError as error:
 """
 
 
-def run(prefix: list[str], place: Path, **environment: str) -> dict[str, Any]:
+def run(prefix: list[str], place: Path, *paths: Path) -> dict[str, Any]:
     """Start and stop an emulator in a container; what it reports."""
     ran = subprocess.run(
-        [*prefix, sys.executable, "-B", "-c", CODE, json.dumps(sys.path)],
+        [*prefix, sys.executable, "-B", "-c", CODE, json.dumps([*map(str, paths), *sys.path])],
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": os.environ["PATH"], "TMPDIR": str(place), "HOME": "/nonexistent", **environment},
+        env={"PATH": os.environ["PATH"], "TMPDIR": str(place), "HOME": "/nonexistent"},
         timeout=PATIENCE * 2,
         cwd="/",
     )
@@ -145,6 +146,52 @@ def test_read_only_root(place: Path) -> None:
     assert told.get("health"), told
     assert Path(told["directory"]).parent == Path("/dev/shm")
     assert not Path(told["directory"]).exists()
+
+
+def hidden_wheel(place: Path) -> Path:
+    """A copy of the PostgreSQL wheel that only its owner reaches, to be put first on the path."""
+    installation, libraries = find_installation()
+    private = place / "private"
+    private.mkdir(mode=0o700)
+    shutil.copytree(installation, private / installation.parent.name / installation.name, symlinks=True)
+    (private / installation.parent.name / "__init__.py").touch()
+    shutil.copytree(libraries, private / libraries.name, symlinks=True)
+    return private
+
+
+def test_no_copy_of_programs_where_none_may_run(place: Path) -> None:
+    """Root's copy of an installation that nobody can reach; for others it is an ordinary place."""
+    private = hidden_wheel(place)
+    tmp = place / "tmp"
+    tmp.mkdir()
+    told = run(mounted(f'mount -t tmpfs -o noexec,mode=1777 tmpfs "{tmp}"\nexec "$@"'), tmp, private)
+    assert told.get("health"), told
+    assert (Path(told["directory"]).parent == tmp) == (not ROOT)
+    assert not Path(told["directory"]).exists()
+
+
+def opened(*needed: str) -> str:
+    """Commands that make some directories reachable for everybody that lie below a directory of root's alone."""
+    commands: list[str] = []
+    for top in sorted({f"/{path.split('/')[1]}" for path in needed}):
+        if not os.stat(top).st_mode & 0o001:
+            inner = sorted({path for path in needed if path.startswith(f"{top}/")})
+            commands += ["kept=$(mktemp -d)", f"mount --bind {top} $kept", f"mount -t tmpfs -o mode=755 tmpfs {top}"]
+            for path in inner:
+                commands += [f"mkdir -p {path}", f"mount --bind $kept/{path.removeprefix(top)} {path}"]
+            commands.append("umount -l $kept && rmdir $kept")
+    return "; ".join([*commands, 'exec "$@"'])
+
+
+def test_another_user_for_real(place: Path) -> None:
+    """Root's tests above keep its files; here another user id runs everything. Who isn't root is one already."""
+    place.chmod(0o1777)
+    needed = [sys.base_prefix, sys.prefix, *(path for path in sys.path if os.path.isdir(path))]
+    become = ["setpriv", "--reuid=4711", "--regid=4711", "--clear-groups"]
+    told = run([*mounted(opened(*needed)), *become] if ROOT else [], place)
+    assert told.get("health"), told
+    assert re.search(rf"^Uid:\s+{4711 if ROOT else os.geteuid()}\s", told["postgres"], re.MULTILINE)
+    assert list(place.iterdir()) == []
 
 
 def test_nowhere_to_write(place: Path) -> None:

@@ -342,6 +342,50 @@ def test_fifty_kills_at_random_times_leave_nothing(place: Path, scripts: list[Sc
     assert not [name for name in set(os.listdir("/dev/shm")) - files if name.startswith("PostgreSQL.")]
 
 
+@pytest.mark.parametrize("mode", [0o1777, 0o755])
+def test_any_of_its_processes_killed_leaves_nothing(mode: int, place: Path, scripts: list[Script]) -> None:
+    """One of them at a random time, and later all of the emulator's own."""
+    place.chmod(mode)
+    draw = random.Random(mode)
+    before = segments()
+    for _ in range(6):
+        script = Script(STARTED_IN_A_THREAD, place)
+        scripts.append(script)
+        supervisor = script.supervisor()
+        with suppress(subprocess.TimeoutExpired):
+            script.process.wait(draw.uniform(0, 2))  # the time until the first kill
+        running = [pid for pid in ours(place) if pid != script.process.pid]
+        with suppress(ProcessLookupError, IndexError):
+            os.kill(draw.choice(running), signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            script.process.wait(draw.uniform(0, 1))
+        with suppress(ProcessLookupError):
+            os.killpg(script.process.pid, signal.SIGTERM if mode == 0o1777 else signal.SIGKILL)
+        script.process.wait(PATIENCE)
+        supervisor.close()
+    eventually(lambda: not ours(place))
+    if mode == 0o1777 or os.geteuid() != 0:
+        eventually(lambda: not list(place.iterdir()))
+    else:
+        # Of root's, if the watcher was the one, an empty directory.
+        assert [list(path.iterdir()) for path in place.iterdir() if list(path.iterdir())] == []
+    eventually(lambda: not orphans(segments() - before))
+
+
+def test_killed_postgres_leaves_no_segment(place: Path, scripts: list[Script]) -> None:
+    script = Script("emulator.start()\ntell()\nsys.stdin.read()\nemulator.stop()\ntell()\n", place)
+    scripts.append(script)
+    script.told()
+    (directory,) = place.glob("kubernaut-*")
+    lock = postmaster(directory)
+    os.kill(int(lock[0]), signal.SIGKILL)
+    assert script.process.stdin is not None
+    script.process.stdin.close()
+    script.told()
+    assert list(place.iterdir()) == []
+    eventually(lambda: lock[6].split()[1] not in segments())
+
+
 def doing(pid: int) -> str:
     """What a process of PostgreSQL does: make the catalogs, or serve. Empty for any other."""
     return "" if program(pid) != "postgres" else "bootstrap" if " --boot " in command(pid) else "server"

@@ -22,7 +22,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 SOCKET_NAME = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # bytes of sun_path, without the closing zero
 DIRECTORY_LENGTH = len("kubernaut-") + 8
-LEAST_SPACE = 48 << 20  # bytes; an empty cluster has 31 MiB
+LEAST_SPACE = 48  # MiB; an empty cluster has 23
+SPACE_FOR_PROGRAMS = 96  # MiB, of a copy of the installation
 _TRIES = 150
 _PAUSE = 0.02  # seconds
 
@@ -40,11 +41,14 @@ class Directory:
         self._watcher = 0
         self.path: str = ""
 
-    def make(self, candidates: list[str]) -> None:
+    def make(self, candidates: list[str], *, for_programs: bool) -> None:
         """Make it under the first candidate that will do, and become the account.
 
         From then on a process of its own, the watcher, removes the directory as soon as this process is gone. It keeps
         root's privileges only where the account may not remove the directory.
+
+        Args:
+            for_programs: It is to hold a copy of the installation, too.
 
         Raises:
             SupervisorError: None will; the text has all reasons.
@@ -52,7 +56,7 @@ class Directory:
         # A signal must come before there is a directory, or after it is watched.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            self._choose(candidates)
+            self._choose(candidates, for_programs)
             self._enter()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -66,10 +70,10 @@ class Directory:
             # There is no watcher yet, or it was killed. Where only root may remove it, an empty directory is left.
             self._clear()
 
-    def _choose(self, candidates: list[str]) -> None:
+    def _choose(self, candidates: list[str], for_programs: bool) -> None:
         reasons: list[str] = []
         for candidate in candidates:
-            reason = _unfit(candidate) or self._make(candidate)
+            reason = _unfit(candidate, for_programs) or self._make(candidate)
             if not reason:
                 return
             reasons.append(f"{candidate}: {reason}")
@@ -169,8 +173,8 @@ class Directory:
         _empty(self._descriptor)
 
 
-def _unfit(candidate: str) -> str:
-    """Why no database can be under a directory, as far as its name and its space show."""
+def _unfit(candidate: str, for_programs: bool) -> str:
+    """Why no database can be under a directory, as far as its name and its file system show."""
     for character, reason in _UNFIT.items():
         if character in candidate:
             return reason
@@ -180,8 +184,11 @@ def _unfit(candidate: str) -> str:
         space = os.statvfs(candidate)
     except OSError as error:
         return error.strerror or str(error)
-    if space.f_blocks and space.f_bavail * space.f_frsize < LEAST_SPACE:
-        return f"less than {LEAST_SPACE >> 20} MiB are free"
+    least = LEAST_SPACE + SPACE_FOR_PROGRAMS * for_programs
+    if space.f_blocks and space.f_bavail * space.f_frsize < least << 20:
+        return f"less than {least} MiB are free"
+    if for_programs and space.f_flag & os.ST_NOEXEC:
+        return "no program may be executed there"
     return ""
 
 

@@ -29,7 +29,9 @@ class Installation:
         self._libraries = libraries
         self._pipe = -1
         self._sender = 0
+        self.copied: bool = False
         if account.attempt(self._require):
+            self.copied = True
             self._send()
 
     def place(self, directory: str) -> tuple[str, str]:
@@ -39,7 +41,7 @@ class Installation:
             SupervisorError: The files can't be read.
             OSError: The copy can't be written.
         """
-        folder = self._folder if self._pipe < 0 else self._receive(os.path.join(directory, "install"))
+        folder = self._receive(os.path.join(directory, "install")) if self.copied else self._folder
         return os.path.join(folder, _PROGRAM), os.path.join(folder, _SHARE)
 
     def _require(self) -> None:

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
             account = Account()
             installation = Installation(folder, libraries, account)
             directory = Directory(account)
-            directory.make(candidates)
+            directory.make(candidates, for_programs=installation.copied)
             _report(f"directory {directory.path}")
             program, share = installation.place(directory.path)
             server = Server(directory.path, program, share, parent, account.library)

@@ -110,13 +110,10 @@ class Server:
         if not process.await_end(None, _STOP_SECONDS):
             process.send(signal.SIGQUIT)
             if not process.await_end(None, _START_SECONDS):
-                segment = self._lock_line(7).split()
                 process.send(signal.SIGKILL)
                 process.await_end(None, _STOP_SECONDS)
-                if len(segment) == 2 and self._library is not None:
-                    # What postgres leaves behind when it is killed: a small System V segment.
-                    self._library.shmctl(int(segment[1]), _IPC_RMID, None)
         self._process = None
+        self._free_segment()
 
     def _bootstrap(self) -> None:
         """Run postgres without a server, to make the system catalogs."""
@@ -135,8 +132,15 @@ class Server:
                 process.await_end(None, _STOP_SECONDS)
             raise
         if process.status != 0:
+            self._free_segment()
             raise SupervisorError(f"postgres --boot failed with status {process.status}: {self._last_words()}")
         os.unlink(path)
+
+    def _free_segment(self) -> None:
+        """Free what postgres leaves behind when somebody kills it, a small System V segment; its lock file names it."""
+        segment = self._lock_line(7).split()
+        if len(segment) == 2 and segment[1].isdigit() and self._library is not None:
+            self._library.shmctl(int(segment[1]), _IPC_RMID, None)
 
     def _takes_connections(self, pid: int) -> bool:
         # What pg_ctl looks at, too: a line that postgres writes into its lock file.
