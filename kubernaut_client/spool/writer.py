@@ -80,8 +80,8 @@ class AuditWriter:
 
     Safe to use from several threads, and after `fork()`: the child leaves the parent's file alone, and has one of its
     own from its first `emit` on. What is left in the end is delivered by the next process with the same directory.
-    Raises `ConfigurationError` for arguments that it can't work with, and `SpoolError` for a directory that others can
-    write to.
+    Raises `ConfigurationError` for arguments and platforms that it can't work with, and `SpoolError` for a directory
+    that others can change, or that can't be written or locked.
     """
 
     def __init__(
