@@ -265,12 +265,26 @@ def test_an_exception_in_the_middle_of_emit(
     assert stored(emulator) == list(range(10)), "kept, though emit didn't return"
 
 
+@pytest.mark.parametrize("timeout", [PATIENCE, None])
 def test_close_in_the_middle_of_emit(
-    emulator: Emulator, spool: Path, in_the_middle: Callable[[Callable[[], None]], None]
+    emulator: Emulator,
+    spool: Path,
+    in_the_middle: Callable[[Callable[[], None]], None],
+    monkeypatch: pytest.MonkeyPatch,
+    timeout: float | None,
 ) -> None:
+    closed: list[float | None] = []
+    real = AuditWriter.close
+
+    def close(self: AuditWriter, timeout: float | None = 5.0) -> SpoolReport:
+        closed.append(timeout)
+        return real(self, timeout)
+
+    monkeypatch.setattr(AuditWriter, "close", close)
     audit = writer(emulator.url, spool)
-    in_the_middle(lambda: void(audit.close(PATIENCE)))
+    in_the_middle(lambda: void(audit.close(timeout)))
     audit.emit(numbered(1))
+    assert closed == [timeout, PATIENCE if timeout else 5.0]
     assert audit.closed and audit.close() == SpoolReport(stored=1)
     assert stored(emulator) == [1]
 
@@ -431,6 +445,34 @@ def test_retry_discard_and_show(emulator: Emulator, spool: Path, left_over: Path
     done = run("drain", spool, "--url", emulator.url)
     assert done.returncode == 0 and "2 stored" in done.stdout and "1 quarantined" in done.stdout
     assert stored(emulator) == [0, 1]
+
+
+def test_drain_reports_what_could_not_be_read(emulator: Emulator, spool: Path, left_over: Path) -> None:
+    """What was in the damaged page, the command can't say, so it isn't done; the next time nothing new is found."""
+    damage(left_over, 20)
+    with closing(sqlite3.connect(left_over, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM batch")
+    done = run("drain", spool, "--url", emulator.url)
+    assert done.returncode == 1 and "0 waiting, 0 unsettled" in done.stdout
+    assert f"kept as {left_over.name}.corrupt" in done.stderr
+    assert run("drain", spool, "--url", emulator.url).returncode == 0
+
+
+def test_drain_waits_no_longer_than_it_is_told(
+    emulator: Emulator, spool: Path, left_over: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It isn't waited for once more when the writer is closed."""
+    timeouts: list[float | None] = []
+    real = AuditWriter.flush
+
+    def flush(self: AuditWriter, timeout: float | None = None) -> SpoolReport:
+        timeouts.append(timeout)
+        return real(self, timeout)
+
+    monkeypatch.setattr(AuditWriter, "flush", flush)
+    with emulator.refuse_connections():
+        assert main(["drain", str(spool), "--url", emulator.url, "--timeout", "0.5"]) == 1
+    assert timeouts == [0.5, 0]
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,72 @@ def test_quarantine_as_others_see_it(path: Path, file: SpoolFile) -> None:
         300,
         BODY,
     )
+
+
+def test_a_checkpoint_does_not_wait_for_who_reads(path: Path, file: SpoolFile) -> None:
+    """An emit would wait with it: SQLite's own patience, five seconds, is for other things."""
+    fill(file, 10)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        assert other.execute("SELECT count(*) FROM event").fetchone() == (10,)
+        fill(file, 10)
+        asked: list[str] = []
+        file._write.set_trace_callback(asked.append)
+        assert not file.cut_log(), "someone reads"
+        file._write.set_trace_callback(None)
+        assert asked[0] == "PRAGMA busy_timeout = 0"
+        assert asked[-1] == f"PRAGMA busy_timeout = {int(1000 * file._patience)}"
+        assert file._write.execute("PRAGMA busy_timeout").fetchone() == (5000,)
+    assert file.cut_log() and file.log_size() == 0
+
+
+def test_an_event_that_is_gone_is_not_released(path: Path, file: SpoolFile) -> None:
+    """The command deleted it in between; or it could never be sent, whatever the file says."""
+    ids = fill(file, 2)
+    file.quarantine([(ids[0], "refused", "why")], 100, 200)
+    file.keep_apart("invalid", "why", 5_000_000, b"no event")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("DELETE FROM quarantine WHERE id = 1")
+        other.execute("UPDATE quarantine SET again = 0")
+    assert file.due(300, 9) == [3]
+    assert file.release(1) is None and file.release(3) is None
+    assert file.due(300, 9) == [], "it isn't tried again and again"
+    assert file.count == 1
+
+
+def test_what_is_invalid_and_absurdly_large_is_kept_in_part(file: SpoolFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CELL_BYTES_LIMIT", 2000)
+    file.keep_apart("invalid", "why", 5_000_000, b"x" * 5000)
+    assert file.size == 1000 + ROW_BYTES
+
+
+def test_events_that_went_with_a_signal_are_counted(file: SpoolFile) -> None:
+    fill(file, 3)
+    file._write.execute("INSERT INTO event SELECT 4, emitted, time, own, body FROM event WHERE id = 1")
+    file.notice_appended()
+    assert file.count == 3, "only after one was interrupted"
+    file._uncertain = True
+    file.notice_appended()
+    assert (file.count, file.appended) == (4, 4)
+
+
+def test_whatever_is_no_spool_file_is_left_as_it_is(path: Path, file: SpoolFile) -> None:
+    """Nothing is written before it is known what it is."""
+    fill(file, 2)
+    file.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("CREATE INDEX x ON event (time)")
+    before = path.read_bytes()[100:]
+    with pytest.raises(CorruptError, match="tables are not those of a spool"):
+        opened(path)
+    assert path.read_bytes()[100:] == before
+
+
+@pytest.mark.parametrize(("size", "log"), [(0, 100), (1, 0), (4095, 0), (4095, 100)])
+def test_a_file_without_its_first_page_is_not_taken_for_new(path: Path, size: int, log: int) -> None:
+    path.write_bytes(b"x" * size)
+    Path(f"{path}-wal").write_bytes(b"x" * log)
+    with pytest.raises(CorruptError, match="first page is missing"):
+        opened(path)
+    assert path.read_bytes() == b"x" * size and Path(f"{path}-wal").read_bytes() == b"x" * log
