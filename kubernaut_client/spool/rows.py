@@ -58,6 +58,11 @@ def is_corrupt(error: BaseException) -> bool:
     return isinstance(error, ERRORS) and _code(error) in _DAMAGE
 
 
+def is_no_spool(error: BaseException) -> bool:
+    """Whether an error in opening a file shows that: the format or the tables aren't those that were written."""
+    return is_corrupt(error) or (isinstance(error, ERRORS) and _code(error) == sqlite3.SQLITE_ERROR)
+
+
 def _code(error: BaseException) -> int:
     default = sqlite3.SQLITE_CORRUPT if isinstance(error, UnicodeDecodeError) else 0
     return int(getattr(error, "sqlite_errorcode", default)) & 0xFF

@@ -125,7 +125,9 @@ class Salvage:
         assert self._source is not None
         try:
             return as_written(self._source)
-        except reading.ERRORS:
+        except reading.ERRORS as error:
+            if not reading.is_no_spool(error):
+                raise
             return False
 
     def _copy(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ from kubernaut_client.problems import one_line
 
 from .directory import CORRUPT_SUFFIX, SALVAGE_SUFFIX, Directory, Ownership, UntrustedError, remove, trusted
 from .report import AlarmKind
-from .rows import is_corrupt, reason
+from .rows import is_corrupt, is_no_spool, reason
 from .salvage import Salvage
 from .spoolfile import ROW_BYTES, Locks, NewerError, SpoolFile, TakenError, explained
 from .tuning import Tuning
@@ -391,7 +391,7 @@ class Spool:
             owned.release(unused=True)
             self._refused(path, error)
         except Exception as error:  # noqa: BLE001 - see above
-            if is_corrupt(error):
+            if is_no_spool(error):
                 self._begin_salvage(owned, error)
                 return
             self._resting[path] = now + self._tuning.scan  # and tried again

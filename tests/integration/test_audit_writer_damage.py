@@ -157,6 +157,8 @@ def broken(path: Path, how: str) -> None:
         case "a name of no letters":  # which SQLite quotes in its message
             content = path.read_bytes()
             overwrite(path, content.index(b"CREATE TABLE event"), b"CREATE \xd5\xff\x1b")
+        case "a format of later times":
+            overwrite(path, 44, b"\x7f\xff\xff\xff")
         case "a trigger":
             alter(path, "CREATE TRIGGER x AFTER DELETE ON event BEGIN DELETE FROM event; END")
         case "no version":
@@ -187,6 +189,7 @@ FILES = {
     "a column is missing": 0,
     "a column more": 30,
     "a name of no letters": 30,
+    "a format of later times": 30,
     "a trigger": 30,
     "no version": 30,
     "a version below": 30,

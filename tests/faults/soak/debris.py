@@ -6,6 +6,7 @@ Each event carries a sum of its key, so that one whose key was changed by the da
 import json
 import os
 import random
+import re
 import sqlite3
 import zlib
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from tests.damage import alter, body, flip, left_file, overwrite
 
+_EMITTED = re.compile(r"[0-9]{1,6}(f[0-9]+)*\.t?[0-9]+")
 _CELLS = ("emitted", "time", "own", "body")
 
 
@@ -55,9 +57,9 @@ def _key(text: str) -> str:
 
 
 def is_altered(key: str) -> bool:
-    """Whether a key is none of `Debris`, nor of the others, which have one dot."""
+    """Whether a key is none of `Debris`, nor one that an emitter may have made."""
     text, _, _ = key.rpartition(".")
-    return key.count(".") != 1 and key != _key(text)
+    return key != _key(text) and _EMITTED.fullmatch(key) is None
 
 
 def _bits(path: Path, chance: random.Random) -> None:
