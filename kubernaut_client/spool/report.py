@@ -66,9 +66,10 @@ class SpoolAlarm:
 
     `away`: nothing can be delivered; comes once. `back`: it can again. `quarantined`: `count` events can't be stored as
     they are. `expiring`: the oldest event nears the 7 days after which the service refuses it. `unreadable`: a file of
-    the spool is corrupt or newer than this version. `disk`: the spool can't be written. `too_large`: an event that the
-    service, or a proxy, finds too large; it is kept and tried again. `unstorable`: the service's database refuses
-    events although its health is good, which a missing partition looks like; they are kept and tried again.
+    the spool is corrupt, newer than this version, or none of ours; `count` events of it will be delivered. `disk`: a
+    file can't be read or written, and is tried again. `too_large`: an event that the service, or a proxy, finds too
+    large; it is kept and tried again. `unstorable`: the service's database refuses events although its health is good,
+    which a missing partition looks like; they are kept and tried again.
     """
 
     kind: AlarmKind
