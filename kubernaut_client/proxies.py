@@ -16,7 +16,6 @@ from .errors import ConfigurationError
 _FORMS = (
     "it must be http://host:port, https://host:port or socks5://host:port, with /, ? and # of a password escaped (%2F)"
 )
-_ENTRY = re.compile(r"(\[[^\]]+\]|[^:]+):(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +101,9 @@ def _entries() -> Iterator[tuple[str, int | None]]:
                 entry = entry.encode("idna").decode("ascii")
             except UnicodeError:
                 continue
-        found = _ENTRY.fullmatch(entry)
-        yield (found[1], int(found[2])) if found else (entry, None)
+        host, _, port = entry.rpartition(":")
+        with_port = port.isdecimal() and len(port) < 6 and (":" not in host or host.endswith("]"))
+        yield (host, int(port)) if host and with_port else (entry, None)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

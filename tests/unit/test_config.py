@@ -906,6 +906,8 @@ WITH: list[tuple[str, str]] = [
     ("*.", "http://ds.example"),
     ("d*.example", "http://ds.example"),
     ("ds.example:8081", "http://ds.example:8080"),
+    ("ds.example:" + "8" * 5000, "http://ds.example:8080"),
+    (":8080", "http://ds.example:8080"),
     ("ds.example:80", "https://ds.example"),
     ("http://ds.example", "http://ds.example"),
     ("10.0.0.2", "http://10.0.0.1"),
