@@ -7,9 +7,8 @@ module is generated from it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kubernaut_datastorage.models import AuditEvent
@@ -17,7 +16,7 @@ from kubernaut_datastorage.models import AuditEvent
 from . import clock, delivery, limits, procedures, trail
 from .batches import Delivery
 from .errors import InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
-from .execute import AsyncCall, AsyncOptions
+from .execute import AsyncOptions, Clock
 from .operations import QUERY_AUDIT_EVENTS
 from .problems import one_line, shown
 from .receipts import AuditReceipt, BatchResult, Event
@@ -115,7 +114,9 @@ class AsyncAudit:
         `duration_ms`, `error_code`, `error_message`, `retention_days`, `is_sensitive` and `parent_event_date` are
         UNSET: the service never reads them from its database. A namespace, cluster or severity that isn't set is "".
         Events that can't be decoded are left out and raised together, as one `ResponseDecodeError` with `.items`, after
-        the last good one. `deadline` holds for each page.
+        the last good one; so is a walk of which one page after another brings nothing new. `deadline` holds for the
+        whole walk, from its first page on, and so for what is done with the events in between; without it each page has
+        the retry policy's.
         """
         filters = _filters(
             event_type=event_type,
@@ -127,9 +128,8 @@ class AsyncAudit:
             until=until,
             page_size=page_size,
         )
-        new_call = partial(self._options.call, timeout, deadline)
-        new_call()  # refuses a bad timeout here rather than at the first event
-        return self._walk(filters, new_call)
+        self._options.call(timeout, deadline)  # refuses a bad timeout here rather than at the first event
+        return self._walk(filters, timeout, deadline)
 
     async def wait_for(
         self,
@@ -208,9 +208,12 @@ class AsyncAudit:
         words = ", ".join(f"{one_line(call.mask(name), 100)} ({number})" for name, number in sorted(types.items())[:20])
         return f"there is {words}" if types else "there is no event of another type"
 
-    async def _walk(self, filters: dict[str, Any], new_call: Callable[[], AsyncCall]) -> AsyncIterator[AuditEvent]:
+    async def _walk(
+        self, filters: dict[str, Any], timeout: float | None, deadline: float | None
+    ) -> AsyncIterator[AuditEvent]:
         bad: list[str] = []
-        async for call, rows, last in trail.pages(filters, new_call):
+        clock = Clock(self._options, timeout, deadline)
+        async for call, rows, last in trail.pages(filters, clock.call):
             for row in rows:
                 if row.event is None:
                     bad.append(call.mask(row.fault))

@@ -11,7 +11,7 @@ the last one although a row follows. So a walk ends on a page that isn't full, o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,31 @@ from uuid import UUID
 
 from .limits import instant
 from .operations import EventPage, EventRow
+
+STALE_LIMIT = 10
+"""Pages in a row that may bring nothing new: what is stored while a walk goes on pushes its rows onwards."""
+FAULTS_LIMIT = 10_000
+"""Rows of a walk that may be unreadable; they are kept for the error at its end."""
+
+
+@dataclass(slots=True)
+class WalkCheck:
+    """Whether a walk gets on, so that no service can keep one going for ever."""
+
+    faults: dict[str, None] = field(default_factory=dict[str, None])
+    """What is wrong with the rows that can't be read, each once."""
+    _stale: int = 0
+
+    def take(self, fresh: int, faults: Iterable[str]) -> str | None:
+        """Count a page with so many new readable rows, and faults; gives the reason to end the walk, if any."""
+        before = len(self.faults)
+        self.faults.update(dict.fromkeys(faults))
+        self._stale = 0 if fresh or len(self.faults) > before else self._stale + 1
+        if self._stale > STALE_LIMIT:
+            return f"{self._stale} pages in a row hold nothing new; is it Data Storage that answers?"
+        if len(self.faults) > FAULTS_LIMIT:
+            return f"more than {FAULTS_LIMIT} rows can't be read"
+        return None
 
 
 @dataclass(slots=True)
@@ -29,8 +54,6 @@ class Cursor:
     until: str | None = None
     offset: int = 0
     done: bool = False
-    stale: int = 0
-    """Pages in a row that brought nothing new."""
     _time: datetime | None = None
     _seen: set[UUID | str] = field(default_factory=set[UUID | str])
 
@@ -43,7 +66,6 @@ class Cursor:
         """The rows of the next page that weren't on the one before; moves on."""
         rows = page.rows
         fresh = [row for row in rows if _key(row) not in self._seen]
-        self.stale = 0 if fresh or not rows else self.stale + 1
         more = bool(fresh) if page.more is None else page.more
         self.done = not rows or (len(rows) < self.limit and not more)
         last = next((row.time for row in reversed(rows) if row.time is not None), None)

@@ -58,11 +58,17 @@ class AsyncOptions:
 
 
 class Clock:
-    """Calls within one deadline, if there is one; else each has the deadline of the retry policy."""
+    """Calls within one deadline, if there is one; else each has the deadline of the retry policy.
 
-    def __init__(self, options: AsyncOptions, timeout: float | None, deadline: float | None) -> None:
+    `each` is the limit of one of them within the deadline.
+    """
+
+    def __init__(
+        self, options: AsyncOptions, timeout: float | None, deadline: float | None, each: float | None = None
+    ) -> None:
         self._options = options
         self._timeout = timeout
+        self._each = each
         self._deadline = (
             None if deadline is None else clock.monotonic() + seconds("deadline", deadline, kind=InvalidRequestError)
         )
@@ -74,7 +80,7 @@ class Clock:
         left = self._deadline - clock.monotonic()
         if left <= 0:
             raise RequestTimeoutError("the deadline was over before it was sent")
-        return self._options.call(self._timeout, min(left, self._options.retry.deadline))
+        return self._options.call(self._timeout, left if self._each is None else min(left, self._each))
 
 
 async def execute(operation: Operation[T], request: Request, options: AsyncOptions) -> T:

@@ -39,6 +39,9 @@ EVENT_LEAD_LIMIT = timedelta(minutes=5)
 EVENT_AHEAD_LIMIT = timedelta(days=1, hours=1)
 """How far ahead of our clock a time is at most: later builds take an hour (2026-01), and a day is for the clocks."""
 
+ZERO_TIME = "0001-01-01T00:00:00"
+"""How the service, written in Go, shows a time that it doesn't know."""
+
 _INTEGER_MAX = 2**31 - 1  # PostgreSQL INTEGER
 _EXACT_MAX = 2**53  # the service reads the numbers of event data as 64-bit floating point
 # Ours: it keeps a structure that holds itself many times over from being written out.
@@ -146,9 +149,13 @@ def time(value: object, path: str, findings: Findings) -> object:
         findings.add(path, "must have a time zone (a naive datetime names no instant)")
     else:
         try:
-            return instant(moment)
+            text = instant(moment)
         except OverflowError:
             findings.add(path, "must lie in the years 1 to 9999 in UTC")
+            return value
+        if text.startswith(ZERO_TIME):
+            findings.add(path, f"must be later than {ZERO_TIME}Z, which the service takes for no time")
+        return text
     return value
 
 

@@ -52,12 +52,10 @@ from .errors import (
     error_for,
 )
 from .http import Answer, Request
+from .limits import ZERO_TIME
 from .problems import READ_LIMIT, deeper, load_json, one_line, parse
 
 T = TypeVar("T")
-
-ZERO_TIME = "0001-01-01T00:00:00"
-"""How the service, written in Go, shows a time that it doesn't know."""
 
 
 class Settlement(StrEnum):
@@ -247,11 +245,19 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
 _TIMES = ("created_at", "updated_at", "disabled_at", "approved_at")
 
 
+# What stands for a documented member that a row of another build lacks: what the service shows where nothing is stored.
+_ABSENT_TEXTS = dict.fromkeys(("name", "description", "content", "content_hash", "execution_engine", "status"), "")
+_ABSENT_LABELS = dict.fromkeys(("signal_type", "severity", "component", "environment", "priority"), "")
+
+
 def stored_workflow(document: object) -> StoredWorkflow:
-    """A workflow of a reply. Nulls and year-0001 times count as absent; what is of another type raises TypeError."""
+    """A workflow of a reply; only one without id, name or version can't be read.
+
+    Nulls and year-0001 times count as absent; what is of another type raises TypeError.
+    """
     if not isinstance(document, dict):
         raise TypeError("a workflow must be an object")
-    members: dict[str, Any] = {}
+    members: dict[str, Any] = {**_ABSENT_TEXTS, "is_latest_version": False, "labels": {}}
     for name, value in cast("dict[str, Any]", document).items():
         if value is not None:
             if not isinstance(value, _KINDS.get(name, object)):
@@ -266,6 +272,10 @@ def stored_workflow(document: object) -> StoredWorkflow:
     for key, value in members.get("labels", {}).items():
         if not isinstance(value, str):
             raise TypeError(f"labels.{one_line(str(key), 40)} is of type {type(value).__name__}")
+    members["labels"] = {**_ABSENT_LABELS, **members["labels"]}
+    for name in ("workflow_name", "version"):
+        if not members[name]:
+            raise TypeError(f"{name} must be a text")
     return StoredWorkflow.from_dict(members)
 
 
@@ -277,6 +287,9 @@ class Page:
     bad: list[str]
     returned: int
     total: int | None
+
+
+_UUID = re.compile(r"[0-9A-Fa-f-]{36}")
 
 
 def _page(key: str) -> Callable[[Any], Page]:
@@ -295,7 +308,9 @@ def _page(key: str) -> Callable[[Any], Page]:
             try:
                 good.append(stored_workflow(row))
             except Exception as error:  # noqa: BLE001 - as in Operation.read
-                bad.append(f"{key}[{index}]: {_reason(error)}")
+                identity = cast("dict[str, Any]", row).get("workflow_id") if isinstance(row, dict) else None
+                known = isinstance(identity, str) and _UUID.fullmatch(identity)
+                bad.append(f"{f'workflow {identity}' if known else f'{key}[{index}]'}: {_reason(error)}")
         total = members.get("total")
         return Page(good, bad, len(rows), total if type(total) is int else None)
 
@@ -317,8 +332,18 @@ _CONSTANT = {
 }
 
 
+# The build of 2025-12-12 has other names for two members.
+_RENAMED = {"resource_namespace": "namespace", "cluster_id": "cluster_name"}
+# What stands for a documented member that a row lacks: the version that all events of a batch have, else what the
+# service shows where nothing is stored.
+_ABSENT_EVENT = {**dict.fromkeys(_EVENT_TEXTS.split(), ""), "version": "1.0", "event_data": {}}
+
+
 def audit_event(document: object) -> AuditEvent:
-    """An event of a reply; what the service never fills is absent, what is of another type raises TypeError."""
+    """An event of a reply; only one without id, time or type can't be read.
+
+    What the service never fills is absent, what is of another type raises TypeError.
+    """
     if not isinstance(document, dict):
         raise TypeError("an event must be an object")
     if deeper(cast("object", document), READ_LIMIT):
@@ -328,6 +353,14 @@ def audit_event(document: object) -> AuditEvent:
         for name, value in cast("dict[str, Any]", document).items()
         if name not in _CONSTANT or value not in (None, _CONSTANT[name])
     }
+    for name, documented in _RENAMED.items():
+        if documented not in members and isinstance(members.get(name), str):
+            members[documented] = members.pop(name)
+    for name, value in _ABSENT_EVENT.items():
+        if members.get(name) is None:
+            members[name] = value
+    if not members["event_type"]:
+        raise TypeError("event_type must be a text")
     for name in _EVENT_TEXTS.split():
         if not isinstance(members[name], str):
             raise TypeError(f"{name} is of type {type(members[name]).__name__}")
@@ -336,6 +369,8 @@ def audit_event(document: object) -> AuditEvent:
     for name in ("namespace", "cluster_name", "severity"):
         if not isinstance(members.get(name, ""), str):
             del members[name]
+    if isinstance(members.get("event_date"), str):
+        members["event_date"] = members["event_date"][:10]  # that build shows it with a time
     event = AuditEvent.from_dict(members)
     if event.event_timestamp.tzinfo is None:
         raise TypeError("event_timestamp must be a time with a zone")

@@ -8,9 +8,8 @@ module is generated from it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Callable, Iterable, Mapping
+from collections.abc import Iterator, Iterable, Mapping
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kubernaut_datastorage.models import AuditEvent
@@ -19,7 +18,7 @@ from .. import clock, limits
 from . import delivery, procedures, trail
 from ..batches import Delivery
 from ..errors import InvalidRequestError, KubernautError, Outcome, RequestTimeoutError
-from .execute import Call, Options
+from .execute import Options, Clock
 from ..operations import QUERY_AUDIT_EVENTS
 from ..problems import one_line, shown
 from ..receipts import AuditReceipt, BatchResult, Event
@@ -117,7 +116,9 @@ class Audit:
         `duration_ms`, `error_code`, `error_message`, `retention_days`, `is_sensitive` and `parent_event_date` are
         UNSET: the service never reads them from its database. A namespace, cluster or severity that isn't set is "".
         Events that can't be decoded are left out and raised together, as one `ResponseDecodeError` with `.items`, after
-        the last good one. `deadline` holds for each page.
+        the last good one; so is a walk of which one page after another brings nothing new. `deadline` holds for the
+        whole walk, from its first page on, and so for what is done with the events in between; without it each page has
+        the retry policy's.
         """
         filters = _filters(
             event_type=event_type,
@@ -129,9 +130,8 @@ class Audit:
             until=until,
             page_size=page_size,
         )
-        new_call = partial(self._options.call, timeout, deadline)
-        new_call()  # refuses a bad timeout here rather than at the first event
-        return self._walk(filters, new_call)
+        self._options.call(timeout, deadline)  # refuses a bad timeout here rather than at the first event
+        return self._walk(filters, timeout, deadline)
 
     def wait_for(
         self,
@@ -210,9 +210,12 @@ class Audit:
         words = ", ".join(f"{one_line(call.mask(name), 100)} ({number})" for name, number in sorted(types.items())[:20])
         return f"there is {words}" if types else "there is no event of another type"
 
-    def _walk(self, filters: dict[str, Any], new_call: Callable[[], Call]) -> Iterator[AuditEvent]:
+    def _walk(
+        self, filters: dict[str, Any], timeout: float | None, deadline: float | None
+    ) -> Iterator[AuditEvent]:
         bad: list[str] = []
-        for call, rows, last in trail.pages(filters, new_call):
+        clock = Clock(self._options, timeout, deadline)
+        for call, rows, last in trail.pages(filters, clock.call):
             for row in rows:
                 if row.event is None:
                     bad.append(call.mask(row.fault))

@@ -17,6 +17,7 @@ from kubernaut_datastorage.models import StoredWorkflow
 from kubernaut_datastorage.types import UNSET, Unset
 
 from .. import clock, limits, settle
+from ..cursor import WalkCheck
 from ..errors import (
     APIError,
     ConflictError,
@@ -112,12 +113,13 @@ def pages(
 ) -> Iterator[tuple[Call, Page, int]]:
     """The pages of a walk, each with its call, without rows of pages before, and with how many rows may be left.
 
-    Ends when the service says that none are left or sends none, and, where it doesn't say how many there are, when
-    a page brings nothing new.
+    Ends when the service says that none are left or sends none. Raises `ResponseDecodeError` when page after page
+    brings nothing new.
     """
     members = dict(filters)
     limit = members.pop("page_size", PAGE)
     seen: set[UUID] = set()
+    check = WalkCheck()
     offset, remaining = 0, 1
     while remaining:
         call = new_call()
@@ -125,8 +127,11 @@ def pages(
         fresh = {row.workflow_id: row for row in page.workflows if row.workflow_id not in seen}
         seen.update(fresh)
         offset += page.returned
-        remaining = len(fresh) if page.total is None else page.total - offset
+        remaining = page.returned if page.total is None else page.total - offset
         remaining = max(remaining, 0) if page.returned else 0
+        reason = check.take(len(fresh), page.bad)
+        if reason and remaining:
+            raise endless(reason, check, LIST_WORKFLOWS, call)
         yield call, replace(page, workflows=list(fresh.values())), remaining
 
 
@@ -321,6 +326,12 @@ def _without(row: StoredWorkflow, names: Sequence[str]) -> StoredWorkflow:
         unset: Unset = UNSET
         setattr(row, name, unset)
     return row
+
+
+def endless(reason: str, check: WalkCheck, operation: Operation[Any], call: Call) -> KubernautError:
+    """The error of a walk that a service would keep going for ever, with what could not be read until then."""
+    items = tuple(check.faults)
+    return call.sign(ResponseDecodeError(reason, items=items, status=200, outcome=Outcome.APPLIED), operation)
 
 
 def raise_bad(bad: Sequence[str], operation: Operation[Any], call: Call) -> None:

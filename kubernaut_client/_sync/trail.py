@@ -12,15 +12,13 @@ from typing import Any
 from kubernaut_datastorage.models import AuditEvent
 
 from .. import settle
-from ..cursor import Cursor
+from . import procedures
+from ..cursor import Cursor, WalkCheck
 from ..errors import KubernautError, Outcome, ResponseDecodeError
 from .execute import Call
 from ..limits import PAGE_LIMIT
 from ..operations import QUERY_AUDIT_EVENTS, EventRow
 from ..problems import one_line
-
-STALE_LIMIT = 10
-"""Pages in a row that may bring nothing new: what arrives in the microsecond of the last row pushes it onwards."""
 
 
 def pages(
@@ -29,14 +27,15 @@ def pages(
     """The pages of a walk, each with its call, without rows of pages before, and whether it is the last."""
     members = dict(filters)
     cursor = Cursor(members.pop("page_size", PAGE_LIMIT), members.pop("until", None))
+    check = WalkCheck()
     while not cursor.done:
         call = new_call()
         request = QUERY_AUDIT_EVENTS.request(**members, **cursor.parameters())
         page = call.execute(QUERY_AUDIT_EVENTS, request)
         rows = cursor.take(page)
-        if cursor.stale > STALE_LIMIT:
-            reason = f"{cursor.stale} pages in a row hold the same events; is it Data Storage that answers?"
-            raise call.sign(ResponseDecodeError(reason, status=200, outcome=Outcome.APPLIED), QUERY_AUDIT_EVENTS)
+        reason = check.take(sum(row.event is not None for row in rows), (row.fault for row in rows if not row.event))
+        if reason and not cursor.done:
+            raise procedures.endless(reason, check, QUERY_AUDIT_EVENTS, call)
         yield call, rows, cursor.done
 
 

@@ -8,8 +8,7 @@ what a bootstrap should do is decided in `plan`. The synchronous twin of this mo
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Iterable, Mapping, Sequence
 from hashlib import sha256
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +20,7 @@ from .. import limits
 from . import bootstrap, procedures
 from .bootstrap import Progress
 from ..errors import APIError, ConflictError, InvalidRequestError, KubernautError, error_for, received
-from .execute import Call, Options, Clock
+from .execute import Options, Clock
 from ..operations import CREATE_WORKFLOW, DISABLE_WORKFLOW, LIST_WORKFLOWS, SEARCH_WORKFLOWS, UPDATE_WORKFLOW, Body
 from ..plan import Difference, Plan, PlanRow, Wanted, check, compare, decide, version_key
 from ..problems import one_line
@@ -92,7 +91,9 @@ class Workflows:
         Follows what the service really returns (at most 100 rows a page, whatever `page_size`, 1 to 1000, asks for) and
         hands out no row twice. Rows are never deleted, so an unfiltered walk misses none that was there at its start.
         A filtered walk is no snapshot: a row that stops matching while the walk goes on moves others to a page already
-        read. `deadline` holds for each page. Rows that can't be decoded are left out and raised together, as one
+        read. `deadline` holds for the whole walk, from its first page on, and so for what is done with the rows in
+        between; without it each page has the retry policy's. A walk of which one page after another brings nothing new
+        ends with `ResponseDecodeError`. Rows that can't be decoded are left out and raised together, as one
         `ResponseDecodeError` with `.items`, after the last good one.
         """
         filters = limits.WORKFLOW_LIST.check(
@@ -104,9 +105,8 @@ class Workflows:
                 "page_size": page_size,
             }
         )
-        new_call = partial(self._options.call, timeout, deadline)
-        new_call()  # refuses a bad timeout here rather than at the first row
-        return self._walk(filters, new_call)
+        self._options.call(timeout, deadline)  # refuses a bad timeout here rather than at the first row
+        return self._walk(filters, timeout, deadline)
 
     def versions(
         self, workflow_name: str, *, timeout: float | None = None, deadline: float | None = None
@@ -304,7 +304,7 @@ class Workflows:
         given, and by version within a name. A workflow that our own checks refuse is a row `invalid`.
         `deadline` is for the whole plan; without it each request has the deadline of the retry policy.
         """
-        clock = Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline, self._options.retry.deadline)
         return bootstrap.plan(check(workflows), clock, allow_demote=allow_demote)
 
     def apply(
@@ -336,7 +336,7 @@ class Workflows:
         rows = plan.rows if isinstance(plan, Plan) else (plan,)  # pyright: ignore[reportUnnecessaryIsInstance]
         if not all(isinstance(row, PlanRow) for row in rows):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidRequestError("plan: must be what plan() returned", field="plan")
-        clock = Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline, self._options.retry.deadline)
         return bootstrap.Apply(plan, clock, concurrency, progress).run(on_drift=on_drift, stale=True)
 
     def bootstrap(
@@ -352,13 +352,16 @@ class Workflows:
     ) -> BootstrapReport:
         """Make the catalog hold these workflows: `plan`, then `apply`. Nothing is written where nothing is to do."""
         _check_apply(concurrency, on_drift, progress)
-        clock = Clock(self._options, timeout, deadline)
+        clock = Clock(self._options, timeout, deadline, self._options.retry.deadline)
         plan = bootstrap.plan(check(workflows), clock, allow_demote=allow_demote)
         return bootstrap.Apply(plan, clock, concurrency, progress).run(on_drift=on_drift, stale=False)
 
-    def _walk(self, filters: dict[str, Any], new_call: Callable[[], Call]) -> Iterator[StoredWorkflow]:
+    def _walk(
+        self, filters: dict[str, Any], timeout: float | None, deadline: float | None
+    ) -> Iterator[StoredWorkflow]:
         bad: builtins.list[str] = []
-        for call, page, remaining in procedures.pages(filters, new_call):
+        clock = Clock(self._options, timeout, deadline)
+        for call, page, remaining in procedures.pages(filters, clock.call):
             bad += map(call.mask, page.bad)
             for row in page.workflows:
                 yield row

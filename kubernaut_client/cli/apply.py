@@ -82,7 +82,9 @@ def apply(settings: Settings, paths: tuple[str, ...], concurrency: int, on_drift
     with _interruptible():
         catalog = loaded(settings.output, *paths)
         with settings.client() as client:
-            run = _Run(settings, catalog, client.workflows.plan(catalog, allow_demote=allow_demote))
+            run = _Run(
+                settings, catalog, client.workflows.plan(catalog, allow_demote=allow_demote, deadline=settings.deadline)
+            )
             run.start()
             run.error = run.apply(client, concurrency, on_drift)
     return run.result()

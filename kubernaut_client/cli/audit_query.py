@@ -124,7 +124,7 @@ class _Walk:
         size = self.page_size or min(_PAGE if self.limit is None else self.limit + 1, _PAGE)
         given: dict[str, Any] = {name: value for name, value in self.filters.items() if value is not None}
         with in_options(**_OPTIONS):
-            rows = client.audit.query(**given, page_size=size)
+            rows = client.audit.query(**given, page_size=size, deadline=self.settings.deadline)
         try:
             for count, row in enumerate(rows):
                 if count == self.limit:

@@ -25,7 +25,7 @@ def export(settings: Settings, directory: str) -> Result:
     from kubernaut_client.catalog import export as write
 
     with settings.client() as client:
-        report = write(client.workflows.list(), directory)
+        report = write(client.workflows.list(deadline=settings.deadline), directory)
 
     def show(output: Output) -> None:
         for warning in report.warnings:

@@ -55,7 +55,7 @@ def plan(settings: Settings, paths: tuple[str, ...], check: bool, allow_demote: 
     """
     catalog = loaded(settings.output, *paths)
     with settings.client() as client:
-        found = client.workflows.plan(catalog, allow_demote=allow_demote)
+        found = client.workflows.plan(catalog, allow_demote=allow_demote, deadline=settings.deadline)
         advice = advice_of(found, _republished(client, found))
     drift = found.drifted or found.demotes or found.superseded or (check and found.creates)
     return Result(

@@ -52,11 +52,13 @@ def list_(settings: Settings, limit: int | None, **filters: Any) -> Result:
     return Result(keys={}, show=lambda output: _show(settings, output, limit, filters))
 
 
-def _walk(client: DataStorageClient, limit: int | None, filters: dict[str, Any]) -> Iterator[StoredWorkflow]:
+def _walk(
+    client: DataStorageClient, settings: Settings, limit: int | None, filters: dict[str, Any]
+) -> Iterator[StoredWorkflow]:
     from kubernaut_client.procedures import PAGE
 
     # A page larger than what is wanted would be sent for nothing.
-    rows = client.workflows.list(**filters, page_size=min(limit or PAGE, PAGE))
+    rows = client.workflows.list(**filters, page_size=min(limit or PAGE, PAGE), deadline=settings.deadline)
     return islice(rows, limit)
 
 
@@ -73,7 +75,7 @@ def _readable(rows: Iterator[StoredWorkflow], failures: list[Exception]) -> Iter
 def _document(settings: Settings, limit: int | None, filters: dict[str, Any]) -> Result:
     failures: list[Exception] = []
     with settings.client() as client:
-        found = [summary(row) for row in _readable(_walk(client, limit, filters), failures)]
+        found = [summary(row) for row in _readable(_walk(client, settings, limit, filters), failures)]
     if failures and not found:
         raise failures[0]
     return Result(keys={"workflows": found}, error=failures[0] if failures else None)
@@ -84,7 +86,7 @@ def _show(settings: Settings, output: Output, limit: int | None, filters: dict[s
 
     failures: list[Exception] = []
     with settings.client() as client:
-        rows = _readable(_walk(client, limit, filters), failures)
+        rows = _readable(_walk(client, settings, limit, filters), failures)
         first = next(rows, None)
         if first is not None:
             narrow = output.width is not None and output.width < _NARROW

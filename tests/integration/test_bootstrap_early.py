@@ -7,6 +7,7 @@ import pytest
 
 from kubernaut_client import CallRecord
 from kubernaut_client.emulator import Emulator
+from tests.audit_events import event
 from tests.colours import COLOURS, QUICK, opened
 from tests.workflows import workflow
 
@@ -83,3 +84,16 @@ def test_a_real_fault_is_not_taken_for_a_duplicate(service: tuple[Any, Emulator]
     assert error is not None
     assert (type(error).__name__, str(error.outcome)) == ("InternalServerError", "refused")
     assert len(report.created) == 4
+
+
+def test_events_are_known_again_after_a_lost_answer(service: tuple[Any, Emulator]) -> None:
+    """Rows of this build have no version and no action, and two members under other names."""
+    client, emulator = service
+    emulator.fault("createAuditEvent", drop="after")
+    assert client.audit.write(event(namespace="n", cluster_name="c")).recovered
+    emulator.fault("createAuditEventsBatch", drop="after")
+    assert len(client.audit.write_batch([event(namespace="n"), event()]).stored) == 2
+    assert len(emulator.rows("audit_events")) == 3
+    found = list(client.audit.query())
+    assert [row.namespace for row in found if row.namespace] == ["n", "n"]
+    assert {(row.version, row.event_action) for row in found} == {("1.0", "")}

@@ -9,7 +9,7 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kubernaut_client.cursor import Cursor
+from kubernaut_client.cursor import FAULTS_LIMIT, STALE_LIMIT, Cursor, WalkCheck
 from kubernaut_client.operations import EventPage, EventRow, audit_event
 from tests.unit.test_operations import EVENT
 
@@ -133,8 +133,24 @@ def test_a_service_that_ignores_where_the_walk_stands_is_noticed() -> None:
     for number in range(1, 5):
         fresh = cursor.take(page)
         assert len(fresh) == (1 if number == 1 else 0)
-    assert cursor.stale == 3
     assert not cursor.done
+
+
+def test_a_walk_ends_when_page_after_page_brings_nothing_new() -> None:
+    check = WalkCheck()
+    for faults in ((), ("a",), ("a", "b")):
+        assert check.take(1, faults) is None
+        for _ in range(STALE_LIMIT):
+            assert check.take(0, faults) is None
+    assert "nothing new" in str(check.take(0, ("b",)))
+    assert list(check.faults) == ["a", "b"]
+
+
+def test_a_walk_ends_when_too_many_rows_can_not_be_read() -> None:
+    check = WalkCheck()
+    for page in range(10):
+        assert check.take(0, (f"{page} {number}" for number in range(FAULTS_LIMIT // 10))) is None
+    assert "can't be read" in str(check.take(1, ("one more",)))
 
 
 def test_what_is_kept_is_one_microsecond() -> None:
