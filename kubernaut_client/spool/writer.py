@@ -149,6 +149,10 @@ class AuditWriter:
             raise ConfigurationError(f"AuditWriter needs SQLite {needed}, and this Python has {sqlite3.sqlite_version}")
         if not getattr(sys.modules.get("uwsgi"), "has_threads", True):
             raise ConfigurationError("uWSGI runs this program without threads, so nothing is delivered: enable-threads")
+        try:
+            threading.Thread(daemon=True)
+        except RuntimeError as error:  # isolated sub-interpreters have none
+            raise ConfigurationError(f"AuditWriter needs threads: {error}") from error
         self._service = service_for(client_or_url, tuning.attempt)
         # Absolute, as a service may change its directory.
         self._directory = Directory(Path(os.path.abspath(given)))

@@ -56,6 +56,16 @@ def test_uwsgi_without_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     AuditWriter(AWAY, spool=tmp_path).close()
 
 
+def test_an_isolated_sub_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def thread(*, daemon: bool) -> None:
+        raise RuntimeError("daemon threads are disabled in this (sub)interpreter")
+
+    monkeypatch.setattr(threading, "Thread", thread)
+    with pytest.raises(ConfigurationError, match="needs threads: daemon threads are disabled"):
+        AuditWriter(AWAY, spool=tmp_path / "spool")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_old_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
     with pytest.raises(ConfigurationError, match=r"needs SQLite 3\.32"):
