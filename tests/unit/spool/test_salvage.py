@@ -112,6 +112,13 @@ def test_an_event_with_a_wild_id_gets_a_new_one_and_is_looked_for(path: Path, wi
     assert [json.loads(str(each)) for each in column(target, "SELECT events FROM batch")] == [[[*new, *new]]]
 
 
+def test_a_batch_with_a_wild_id_says_as_much_as_any(path: Path) -> None:
+    alter(path, "INSERT INTO batch VALUES (-7, '[[1, 3]]', 0, '', 0, NULL, 1)")
+    job, target, _ = salvaged(path)
+    assert (job.events, job.lost()) == (300, "")
+    assert column(target, "SELECT events FROM batch") == ["[[1, 3]]"] and column(target, "SELECT id FROM batch") == [1]
+
+
 def test_an_id_of_the_quarantine_that_an_event_has(path: Path) -> None:
     alter(path, "INSERT INTO quarantine SELECT id, 'refused', '', 0, NULL, emitted, time, own, body FROM event")
     job, target, _ = salvaged(path)

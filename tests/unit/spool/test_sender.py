@@ -186,6 +186,15 @@ def test_a_batch_whose_events_are_gone(driven: Driven, tmp_path: Path) -> None:
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+def test_a_batch_that_is_known_to_have_arrived(driven: Driven, tmp_path: Path) -> None:
+    """Its process died while it let its events go."""
+    path = left_file(tmp_path / "spool", range(1, 31))
+    alter(path, "INSERT INTO batch VALUES (1, '[[1, 10]]', 0, '', 0, NULL, 1)")
+    driven.run(200)
+    assert sorted(driven.service.stored) == list(range(11, 31)) and driven.service.looked == []
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
 def test_a_file_with_much_that_is_to_be_looked_for_holds_up_no_other(driven: Driven, tmp_path: Path) -> None:
     path = left_file(tmp_path / "spool", range(1, 401))
     rows = ", ".join(f"({number}, '[[{number}, {number}]]', 0, '', 0, NULL, 0)" for number in range(1, 401))
