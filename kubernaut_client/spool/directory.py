@@ -65,7 +65,7 @@ class Ownership:
             remove(self.at)
         if delete or (unused and self._made):
             with suppress(OSError):
-                self.at.with_suffix(LOCK_SUFFIX).unlink(missing_ok=True)
+                self.at.with_suffix(LOCK_SUFFIX).unlink()
         os.close(self._descriptor)
 
     def is_there(self) -> bool:

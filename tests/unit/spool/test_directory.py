@@ -1,5 +1,6 @@
 """The spool directory: who may use it, whose its files are, and how much room there is."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -262,3 +263,23 @@ def test_without_proc_the_path_has_to_do(tmp_path: Path, monkeypatch: pytest.Mon
     assert owned.at == owned.path
     SpoolFile(owned.path, Locks(), "owner", at=owned.at).close()
     owned.release(delete=True)
+
+
+def test_a_file_that_cannot_be_made_leaves_no_lock(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = module.create
+
+    def full(path: Path) -> int:
+        if path.suffix == SUFFIX:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(path)
+
+    monkeypatch.setattr(module, "create", full)
+    with pytest.raises(OSError, match="No space left"):
+        directory.create()
+    assert names(directory) == set()
+
+
+@pytest.mark.parametrize("where", ["/proc/cannot-be-made/spool", "/dev/full/spool", "/proc/version"])
+def test_a_directory_that_cannot_be_made(where: str) -> None:
+    with pytest.raises(SpoolError, match=where):
+        Directory(Path(where))
