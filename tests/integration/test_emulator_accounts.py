@@ -39,7 +39,7 @@ def mounted(commands: str) -> list[str]:
 
 
 READ_ONLY = """
-for each in /tmp /var/tmp; do mount --bind $each $each; mount -o remount,ro,bind $each; done
+for each in /tmp /var/tmp; do mount --rbind $each $each; mount -o remount,ro,bind $each; done
 mount -o remount,ro,bind /
 exec "$@"
 """
