@@ -43,7 +43,9 @@ CASES = int(os.environ.get("KUBERNAUT_TEST_SECRETS", "3000"))
 SHARDS = 4
 AT_ONCE = 25
 """Secrets that are tried with the same answers."""
-TWICE = RetryPolicy(attempts=2, wait_initial=0, jitter=0)
+# No limit of time decides anything here, however busy the machine is.
+TWICE = RetryPolicy(attempts=2, wait_initial=0, jitter=0, deadline=86400)
+PATIENT: Mapping[str, Any] = {"retry": TWICE, "timeout": 86400}
 
 EVENTS = [event(correlation_id=f"c-{number}") for number in range(5)]
 PARENTED = event(parent_event_id=IDENTITY)
@@ -260,7 +262,7 @@ def called(situation: Situation, **credentials: Any) -> tuple[object, Service]:
     service = Service(situation.answers)
     with (
         httpx.Client(transport=httpx.MockTransport(service), cookies=no_cookies()) as own,
-        DataStorageClient("http://127.0.0.1:1", retry=TWICE, http_client=own, **credentials) as client,
+        DataStorageClient("http://127.0.0.1:1", http_client=own, **PATIENT, **credentials) as client,
     ):
         try:
             value = situation.call(client)
@@ -274,7 +276,7 @@ async def acalled(situation: Situation, **credentials: Any) -> tuple[object, Ser
     service = Service(situation.answers)
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(service.acall), cookies=no_cookies()) as own,
-        AsyncDataStorageClient("http://127.0.0.1:1", retry=TWICE, http_client=own, **credentials) as client,
+        AsyncDataStorageClient("http://127.0.0.1:1", http_client=own, **PATIENT, **credentials) as client,
     ):
         try:
             value = situation.call(client)
