@@ -325,6 +325,8 @@ class AsyncSession(_Base):
             self._make()  # so that what can't be used is refused here, as in the synchronous session
 
     async def authorization(self, limit: float) -> str | None:
+        if not self.token.present:
+            return None
         try:
             async with clock.timeout(limit):
                 return await self.token.aget()
@@ -340,7 +342,7 @@ class AsyncSession(_Base):
         """As `Session.request`. Cancelling it closes the connection in use."""
         pool = self._pool()
         own = pool is not None
-        exchange = Exchange(limit)
+        exchange = Exchange(limit, timers=clock.has_timers())
         mark = EXCHANGE.set(exchange)
         client: httpx.AsyncClient | None = None
         built: httpx.Request | None = None

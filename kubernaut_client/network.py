@@ -32,9 +32,10 @@ _CONNECTION = "a connection"
 class Exchange:
     """An attempt in progress: when it must end, and what has gone over the wire."""
 
-    __slots__ = ("end", "received", "sent", "stream", "waiting_for")
+    __slots__ = ("end", "received", "sent", "stream", "timers", "waiting_for")
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, *, timers: bool = True) -> None:
+        self.timers: bool = timers
         self.end: float = clock.monotonic() + limit
         self.sent: bool = False
         self.received: bool = False
@@ -58,9 +59,11 @@ class Exchange:
     def writes(self, stream: _Stream | _AsyncStream, data: bytes) -> None:
         """Note that data is about to be written; raises if the service sent something before the request."""
         if data and not self.sent:
-            # What makes an encrypted connection readable may be a message of TLS itself.
-            if not stream.encrypted and (stream.get_extra_info("is_readable") or stream.is_ahead()):
+            # A connection that is used again has been looked at by httpcore, and what makes an encrypted one readable
+            # may be a message of TLS itself.
+            if stream.new and (stream.get_extra_info("is_readable") or stream.is_ahead()):
                 raise httpcore.ConnectError("it was closed, or bytes came over it, before the request was sent")
+            stream.new = False
             self.sent = not data.startswith(_TUNNEL)
         self.stream = stream
 
@@ -74,9 +77,9 @@ def _name(host: str | None) -> str | None:
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, stream: httpcore.NetworkStream, *, encrypted: bool = False) -> None:
+    def __init__(self, stream: httpcore.NetworkStream, *, new: bool = True) -> None:
         self._stream = stream
-        self.encrypted = encrypted
+        self.new = new
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         exchange = EXCHANGE.get()
@@ -101,7 +104,7 @@ class _Stream(httpcore.NetworkStream):
         exchange = EXCHANGE.get()
         left = exchange.left(httpcore.ConnectTimeout)
         exchange.received = False
-        return _Stream(self._stream.start_tls(ssl_context, _name(server_hostname), left), encrypted=True)
+        return _Stream(self._stream.start_tls(ssl_context, _name(server_hostname), left), new=False)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -146,9 +149,9 @@ class Backend(httpcore.NetworkBackend):
 
 
 class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, stream: httpcore.AsyncNetworkStream, *, encrypted: bool = False) -> None:
+    def __init__(self, stream: httpcore.AsyncNetworkStream, *, new: bool = True) -> None:
         self._stream = stream
-        self.encrypted = encrypted
+        self.new = new
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         exchange = EXCHANGE.get()
@@ -175,7 +178,7 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
             httpcore.ConnectTimeout,
             lambda left: self._stream.start_tls(ssl_context, _name(server_hostname), left),
         )
-        return _AsyncStream(stream, encrypted=True)
+        return _AsyncStream(stream, new=False)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
@@ -232,7 +235,7 @@ async def _within(
 ) -> T:
     """Run an operation, which takes its limit, in what is left of the attempt."""
     left = exchange.left(timeout)
-    if clock.has_timers():
+    if exchange.timers:
         return await operation(left)
     try:
         async with clock.timeout(left):
