@@ -336,7 +336,7 @@ _CONSTANT = {
 _RENAMED = {"resource_namespace": "namespace", "cluster_id": "cluster_name"}
 # What stands for a documented member that a row lacks: the version that all events of a batch have, else what the
 # service shows where nothing is stored.
-_ABSENT_EVENT = {**dict.fromkeys(_EVENT_TEXTS.split(), ""), "version": "1.0", "event_data": {}}
+_ABSENT_EVENT = {**dict.fromkeys(_EVENT_TEXTS.split(), ""), "version": "1.0"}
 
 
 def audit_event(document: object) -> AuditEvent:
@@ -359,6 +359,8 @@ def audit_event(document: object) -> AuditEvent:
     for name, value in _ABSENT_EVENT.items():
         if members.get(name) is None:
             members[name] = value
+    if members.get("event_data") is None:
+        members["event_data"] = {}
     if not members["event_type"]:
         raise TypeError("event_type must be a text")
     for name in _EVENT_TEXTS.split():
