@@ -141,3 +141,28 @@ def test_a_request_of_large_events_that_is_too_large_halves_their_size(file: Spo
     each.shrink(first[1])
     second = each.seal(file, 0)
     assert second is not None and len(second[1]) == 7
+
+
+def test_the_next_request_has_half_the_events_also_if_they_are_small(file: SpoolFile) -> None:
+    """The limit of the service may be one of their number."""
+    fill(file, 16)
+    for number in range(100):
+        file.append(1, TIME.format(number), True, body(number, TIME.format(number), event_data={"n": number}))
+    each = sealing(file, batch_events=16)
+    first = each.seal(file, 0)
+    assert first is not None and len(first[1]) == 16
+    each.shrink(first[1])
+    assert len(ids(each.seal(file, 0))) == 8
+
+
+def test_when_a_batch_is_made(file: SpoolFile) -> None:
+    """At once where it is full or where it is waited for, else after the linger."""
+    each = sealing(file, batch_events=10)
+    assert each.ready_in(file, 5, urgent=True) is None
+    fill(file, 9)
+    file.unsealed_since = 5.0
+    assert each.ready_in(file, 5.04, urgent=False) == pytest.approx(0.06)
+    assert each.ready_in(file, 5.2, urgent=False) == 0
+    assert each.ready_in(file, 5.04, urgent=True) == 0
+    fill(file, 1)
+    assert each.ready_in(file, 5.04, urgent=False) == 0
