@@ -82,3 +82,10 @@ def test_an_error_of_our_own_comes_back_as_a_fault(setup: Setup, how: str) -> No
     setup.service.readable = lambda _: fail(error)([])
     result = getattr(setup.attempts, how)(setup.batch, setup.file.rows([1]))
     assert result.fault is error and result.seen is None
+
+
+def test_why_it_could_not_be_looked_for_is_known(setup: Setup) -> None:
+    error = page(502)
+    setup.service.readable = lambda _: fail(error)([])
+    result = setup.attempts.look(setup.batch, setup.file.rows([1]))
+    assert result.trouble is error and result.seen is None and result.fault is None
