@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _Unwritable as end:
         # What is still buffered must not be written when Python ends.
         with suppress(OSError, AttributeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), cast("TextIO", sys.stdout).fileno())
         (error,) = end.args
         if not isinstance(error, BrokenPipeError):
             _say(f"stdout can't be written: {error.strerror}")

@@ -75,7 +75,9 @@ def test_a_token_file_that_is_being_rotated(
     file = tmp_path / "token"
     file.write_text("one")
     monkeypatch.setenv("KUBERNAUT_TOKEN_FILE", str(file))
-    states = iter([file.unlink, lambda: file.write_text(""), lambda: file.write_text("two")])
+    states: Iterator[Callable[[], object]] = iter(
+        [file.unlink, lambda: file.write_text(""), lambda: file.write_text("two")]
+    )
 
     def rotate(record: CallRecord) -> None:
         next(states, int)()

@@ -1,6 +1,6 @@
 """The create procedure against the emulator: every branch of it, on both builds and in both colours."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -278,7 +278,11 @@ def test_a_credential_that_the_answer_holds_changes_nothing(
 
 def seen_while_down(client: Any) -> list[tuple[type[KubernautError], Outcome]]:
     seen: list[tuple[type[KubernautError], Outcome]] = []
-    for call in (lambda: client.workflows.create(workflow("b")), lambda: client.workflows.versions("a")):
+    calls: tuple[Callable[[], Any], ...] = (
+        lambda: client.workflows.create(workflow("b")),
+        lambda: client.workflows.versions("a"),
+    )
+    for call in calls:
         with pytest.raises(KubernautError) as caught:
             call()
         seen.append((type(caught.value), caught.value.outcome))

@@ -838,6 +838,7 @@ def test_an_empty_body_needs_no_media_type(emulator: Emulator) -> None:
 
 
 def test_the_routes_are_listed_and_each_takes_its_body(emulator: Emulator) -> None:
+    routes: list[dict[str, Any]] = []
     for path in ("/_emulator", "/_emulator/"):
         routes = call(emulator, "GET", path).json["routes"]
         assert {"GET /_emulator/requests", "POST /_emulator/database", "POST /_emulator/redis"} <= {

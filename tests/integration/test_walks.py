@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -121,18 +122,19 @@ def test_other_walks_end_too(service: Service, colour: Colour) -> None:
         lambda client: client.workflows.ensure(workflow("a/b")),
     ]
     with opened(colour, service.url, retry=QUICK) as client:
-        for rows in ([page_of], [{}]):
-            service.page = lambda rows=rows: page("workflows", rows, 10**12)
+        for row in (page_of, {}):
+            service.page = partial(page, "workflows", [row], 10**12)
             for call in calls:
                 service.asked = 0
                 with pytest.raises(KubernautError):
                     call(client)
                 assert service.asked < 20
         service.page = lambda: page("workflows", [stored()], 10**12)
-        for deadline in (
+        limited: list[Callable[[], object]] = [
             lambda: client.workflows.plan([workflow("a/b"), workflow("b")], deadline=0.3),
             lambda: client.workflows.versions("a/b", deadline=0.3),
-        ):
+        ]
+        for deadline in limited:
             with pytest.raises(KubernautError) as caught:
                 deadline()
             assert "nothing new" not in str(caught.value)

@@ -3,7 +3,7 @@
 import copy
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -319,7 +319,8 @@ def test_bad_input_is_not_sent(client: Open) -> None:
 
 def test_a_batch_of_nothing(client: Open) -> None:
     service = Service()
-    for nothing in ([], (), iter(())):
+    nothings: tuple[Iterable[dict[str, Any]], ...] = ([], (), iter(()))
+    for nothing in nothings:
         result = client(service).audit.write_batch(nothing)
         assert (len(result), result.receipts) == (0, ())
         assert result.raise_for_rejected() is result

@@ -408,14 +408,14 @@ def test_text_and_bytes_and_what_others_wrote_keep_their_order() -> None:
 def test_what_goes_to_stderr_is_there_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bar is no whole line, which a buffered stream would keep."""
     raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(raw, 1000), "utf-8"))  # type: ignore[type-var]
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BufferedWriter(raw, 1000), "utf-8"))
     Output().write_stderr("\rapply 1/2")
     assert raw.getvalue() == b"\rapply 1/2"
 
 
 def test_what_is_flushed_has_reached_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw, 1000), "utf-8"))  # type: ignore[type-var]
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BufferedWriter(raw, 1000), "utf-8"))
     output = Output()
     output.line("http://127.0.0.1:1")
     output.flush()

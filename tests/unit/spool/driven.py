@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -24,7 +25,10 @@ class StillClock(Clock):
     """Stands still."""
 
     now = 1000.0
-    boot = "this one"
+
+    @cached_property
+    def boot(self) -> str:
+        return "this one"
 
     def time(self) -> float:
         return 1_790_000_000.0 + self.now

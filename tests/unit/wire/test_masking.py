@@ -6,6 +6,7 @@ import logging
 import pickle
 import string
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import product
 from types import TracebackType
 from typing import Any
@@ -214,14 +215,14 @@ def test_nothing_shows_what_was_sent(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     records: list[CallRecord] = []
-    options: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "token": {"token": TOKEN},
         "authorization": {"headers": {"Authorization": f"Bearer {TOKEN}"}},
         "cookie": {"headers": {"Cookie": f"first=1; session={TOKEN}"}},
         "x-session-id": {"headers": {"X-Session-Id": TOKEN}},
-    }[given]
+    }
     server = serve(keep_alive(lambda _: quoting(TOKEN)[place]))
-    client = driver.client(server.url, on_call=records.append, **options)
+    client = driver.client(server.url, on_call=records.append, **ways[given])
     error = driver.failed_get(client)
     assert TOKEN in str(server.requests[0].headers)
     check(error, TOKEN, TOKEN[:12], TOKEN.lower(), quote(TOKEN, safe=""))
@@ -346,7 +347,7 @@ def test_httpx_logs_nothing_of_our_requests(driver: Driver, serve: Serve, caplog
     clients = [driver.client(server.url), driver.client(server.url, http_client=own)]
     caplog.clear()  # of what httpx logs when it loads certificates
     for client in clients:
-        driver.run(lambda client=client: client.workflows.versions("c0rrelation"))
+        driver.run(partial(client.workflows.versions, "c0rrelation"))
         assert "c0rrelation" not in caplog.text
     assert not [record for record in caplog.records if record.name.startswith("http")]
     driver.run(lambda: own.get(f"{server.url}/of-others"))

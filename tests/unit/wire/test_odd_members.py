@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from kubernaut_client import DataStorageClient, KubernautError, RateLimitError
+from kubernaut_client import BatchResult, DataStorageClient, KubernautError, RateLimitError
 from kubernaut_client.batches import refusal
 from kubernaut_client.spool.verdict import judge
 from tests.audit_events import event, notification
@@ -20,10 +20,11 @@ from tests.unit.wire.driver import EVENT, IDENTITY, ONCE, STORED, WORKFLOW
 from tests.unit.wire.generator import INDICES, NUMBERS, POINTERS, TIMES, dump
 from tests.unit.wire.test_generated_answers import SEARCH
 
+_FAILED: tuple[Any, ...] = (5, [[]], "@int 4000")
 ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 1.5, 10**50, 1e300, "", "x", [], {}, [None], {"a": [{"b": None}]}, "\ud83d", "\x00"),
     *NUMBERS,
-    *({"failed_detections": each} for each in (5, [[]], "@int 4000")),
+    *({"failed_detections": each} for each in _FAILED),
     *({"a": "@int 4000"}, {"a": ["@int 4000"]}, [["@infinite"]], {"x": ["\ud800"]}),
     *("9999-12-31T23:59:59.999999-23:59", "0001-01-01T00:00:00+23:59", "2026-01-01T00:00:00", "2026-01-01"),
     *("9" * 255, "1." + "9" * 200, "%2f", "..", "a/b", "\ud800/x"),
@@ -48,6 +49,10 @@ Reply = Callable[[httpx.Request], httpx.Response]
 
 def replied(status: int, document: object, **headers: str) -> httpx.Response:
     return httpx.Response(status, headers={**HEADERS, **headers}, content=dump(document))
+
+
+def always(document: object) -> Reply:
+    return lambda _: replied(200, document)
 
 
 def outcomes(reply: Reply, *calls: Callable[[DataStorageClient], Any]) -> Iterator[object]:
@@ -119,7 +124,7 @@ def test_searches(member: str) -> None:
         row |= {"final_score": 0.5, "rank": 1}
         document = {"workflows": [{**row, member: odd}], "total_results": 1}
         for each in (document, {**document, member: odd}):
-            list(outcomes(lambda _, each=each: replied(200, each), lambda client: client.workflows.search(**SEARCH)))
+            list(outcomes(always(each), lambda client: client.workflows.search(**SEARCH)))
 
 
 @pytest.mark.slow
@@ -199,13 +204,15 @@ def test_a_refusal_keeps_the_receipts(date: str) -> None:
     """The first two of four events are refused in an odd way; whatever that comes to, each event has its receipt."""
     events = [event(correlation_id=f"c-{number}") for number in range(4)]
 
+    refused: dict[str, Any] = {}
+
     def reply(request: httpx.Request) -> httpx.Response:
         sent = [each["correlation_id"] for each in json.loads(request.content)]
         if "c-0" in sent or "c-1" in sent:
             return replied(400, {"type": "x/validation-error", **refused}, date=date)
         return replied(201, {"event_ids": [f"{number:032x}" for number in range(len(sent))]})
 
-    members = [
+    members: list[dict[str, Any]] = [
         *({"detail": detail} for detail in DETAILS),
         *({"field_errors": {f"/{index}{pointer}": "why"}} for index in INDICES for pointer in POINTERS),
     ]
@@ -216,8 +223,8 @@ def test_a_refusal_keeps_the_receipts(date: str) -> None:
             assert judge(result, len(events)).verdict
             refusal(result, len(events))
         else:
-            assert isinstance(result, object)
-            assert len(list(result)) == len(events)  # type: ignore[call-overload]
+            assert isinstance(result, BatchResult)
+            assert len(result) == len(events)
 
 
 @pytest.mark.parametrize("value", ["9" * 5000, "1e999", "-1e999", "nan", "inf", "1_0", "\u0663", "-5", *DATES])

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -286,5 +287,5 @@ def test_none_removes_the_observer(driver: Driver, serve: Serve) -> None:
         (client.with_options(timeout=3), 2),
         (client.with_options(on_call=UNSET), 3),
     ):
-        assert isinstance(driver.error(lambda view=view: view.workflows.versions("x")), ServiceUnavailableError)
+        assert isinstance(driver.error(partial(view.workflows.versions, "x")), ServiceUnavailableError)
         assert len(calls) == count

@@ -290,6 +290,10 @@ def no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
+def again_and_again(answers: Sequence[Answer]) -> Answers:
+    return lambda at, _: answers[at % len(answers)]
+
+
 def situations(pick: random.Random) -> Iterator[Situation]:
     """Scripted and generated answers in turn, for ever."""
     generator = Generator(pick.randrange(2**32))
@@ -299,7 +303,7 @@ def situations(pick: random.Random) -> Iterator[Situation]:
         yield Situation(*SCRIPTED[number % len(SCRIPTED)])
         drawn = [generator.draw() for _ in range(pick.choice((1, 1, 2, 5)))]
         answers = [(each.status, each.headers, each.body) for each in drawn]
-        yield Situation(METHODS[number % len(METHODS)], lambda at, _, given=answers: given[at % len(given)])
+        yield Situation(METHODS[number % len(METHODS)], again_and_again(answers))
 
 
 def secrets(texts: Sequence[str], pick: random.Random, count: int) -> Iterator[Mapping[str, Any]]:
