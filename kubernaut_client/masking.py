@@ -197,7 +197,9 @@ def _of_proxy(url: str) -> list[str]:
 
 
 def _pair(text: str) -> list[str]:
-    return [text, *text.split(":", 1)]
+    """A user and a password, and the password alone; a user without one is a token. A user's name is no secret."""
+    user, _, password = text.partition(":")
+    return [text, password or user]
 
 
 def _plain(data: bytes) -> tuple[bytes, list[tuple[int, int]]]:

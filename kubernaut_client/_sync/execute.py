@@ -96,7 +96,9 @@ class Call:
         self.history: list[Attempt] = []
         self.request_id: str = uuid4().hex
         self.session: Session = options.session
-        self.credentials = Credentials({**options.headers, "x-request-id": self.request_id}, self.session.proxy)
+        self.credentials: Credentials = Credentials(
+            {**options.headers, "x-request-id": self.request_id}, self.session.proxy
+        )
         self._options = options
         self._timeout = timeout
         self._deadline = deadline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-logger = logging.getLogger("kubernaut_client.emulator")
+logger: logging.Logger = logging.getLogger("kubernaut_client.emulator")
 
 
 def printable(text: str) -> str:

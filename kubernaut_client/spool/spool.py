@@ -53,7 +53,7 @@ class Spool:
         tuning: Tuning,
         alarm: Callable[[AlarmKind, str, int], None],
     ) -> None:
-        self.directory = directory
+        self.directory: Directory = directory
         self.locks: Locks = Locks()
         self._turns = Turns()
         self.files: list[SpoolFile] = []
