@@ -254,7 +254,7 @@ async def patch(
         raise call.sign(failure, operation)
 
     def again(error: KubernautError) -> bool:
-        return verdict is settle.UpdateVerdict.REPEAT or (verdict is None and repeatable(error, write=True))
+        return verdict is settle.UpdateVerdict.REPEAT or repeatable(error, write=True)
 
     return await call.repeat(operation, once, again)
 

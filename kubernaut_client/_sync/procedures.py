@@ -255,7 +255,7 @@ def patch(
         raise call.sign(failure, operation)
 
     def again(error: KubernautError) -> bool:
-        return verdict is settle.UpdateVerdict.REPEAT or (verdict is None and repeatable(error, write=True))
+        return verdict is settle.UpdateVerdict.REPEAT or repeatable(error, write=True)
 
     return call.repeat(operation, once, again)
 

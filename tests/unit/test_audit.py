@@ -830,6 +830,15 @@ def test_a_lost_notification_is_repeated(client: Open, lost: Answer) -> None:
     assert service.asked == ["notify"] * 3
 
 
+def test_an_unreadable_201_after_a_lost_answer_was_applied(client: Open) -> None:
+    """What the last answer shows isn't put in doubt by the attempt before it."""
+    cut = httpx.Response(201, headers={"content-type": "application/json"}, content=b'{"id": 7')
+    service = Service(None, cut)
+    with pytest.raises(ResponseDecodeError) as caught:
+        client(service).notifications.create(notification())
+    assert (caught.value.outcome, service.asked) == (Outcome.APPLIED, ["notify", "notify"])
+
+
 def test_a_conflict_of_a_proxy_shows_nothing(client: Open) -> None:
     with pytest.raises(ConflictError) as caught:
         client(Service(None, html(409))).notifications.create(notification())
