@@ -120,6 +120,7 @@ BASIC = base64.b64encode(b"us3r:p4ss:w0rd").decode()
 PARTS = [
     ({"Authorization": "Bearer abc.def"}, ["Bearer abc.def", "abc.def"]),
     ({"authorization": f"basic {BASIC}"}, [BASIC, BASIC.rstrip("="), "us3r:p4ss:w0rd", "p4ss:w0rd"]),
+    ({"Authorization": f"Basic {BASIC.rstrip('=')}"}, ["us3r:p4ss:w0rd", "p4ss:w0rd"]),
     ({"Authorization": "Basic !!!"}, ["!!!"]),
     ({"Cookie": 'a=one1; b="two2"; c=th=ree'}, ["one1", "two2", "th=ree"]),
     ({"Authorization": 'Digest username="us3r", response="6629f"'}, ["us3r", "6629f"]),
