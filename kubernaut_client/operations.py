@@ -596,10 +596,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
 
 # A value in a path stays one segment of it: neither a query, nor one of those that a URL is resolved by.
 _SEGMENT = r"(?!(?:\\.|%2[eE]){1,2}(?:/|$))[^/?#]+"
-_ROUTES = [
-    (operation, re.compile(re.sub(r"\{\w+\}", _SEGMENT, operation.path)))
-    for operation in sorted(OPERATIONS, key=lambda row: "{" in row.path)
-]
+_ROUTES = [(operation, re.compile(re.sub(r"\{\w+\}", _SEGMENT, operation.path))) for operation in OPERATIONS]
 
 
 def operation_for(request: Request) -> Operation[Any]:

@@ -594,6 +594,18 @@ def break_reading(emulator: Emulator) -> None:
         emulator.fault(operation, status=500, body=FAULT, count=None)
 
 
+def test_a_progress_that_fails_costs_nothing(emulator: Emulator, caplog: pytest.LogCaptureFixture) -> None:
+    def progress(done: int, total: int, row: ReportRow) -> None:
+        raise ValueError("SECRET")
+
+    with opened("sync", emulator.url, retry=QUICK) as client:
+        report = client.workflows.bootstrap([workflow("a"), workflow("b")], progress=progress)
+    assert len(report.created) == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "progress raised ValueError; the bootstrap goes on"
+    ] * 2
+
+
 def test_an_interruption_in_progress_tells_no_row_twice(emulator: Emulator) -> None:
     told: list[tuple[str, str]] = []
 

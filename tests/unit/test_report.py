@@ -79,6 +79,12 @@ def test_the_message_names_the_first_and_counts_the_rest() -> None:
     assert message == "1 created, 2 failed: 'b' version '2.0.0': 500 Internal Server Error and 1 more"
 
 
+def test_the_message_about_one_row_counts_no_others() -> None:
+    with pytest.raises(BootstrapError) as caught:
+        BootstrapReport((ReportRow("b", "2.0.0", "failed", error=UNKNOWN),)).raise_for_errors()
+    assert str(caught.value) == "1 failed: 'b' version '2.0.0': 500 Internal Server Error"
+
+
 def test_a_drifted_row_names_its_fields_and_no_values() -> None:
     row = ReportRow("a", "1.0.0", "drifted", differences=(Difference("content", "SECRET", "SECRET"),))
     with pytest.raises(BootstrapError) as caught:

@@ -14,6 +14,12 @@ class Told(list[tuple[str, str, int]]):
         self.append((kind, message, count))
 
 
+def test_at_first_nothing_is_waited_for() -> None:
+    outage = Outage(TUNING, Told())
+    assert (outage.since, outage.until, outage.failures) == (None, 0.0, 0)
+    assert not outage.over(1.0)
+
+
 def test_pauses_grow_and_are_capped() -> None:
     outage = Outage(TUNING, Told())
     pauses: list[float] = []

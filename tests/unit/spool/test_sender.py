@@ -107,6 +107,17 @@ def test_one_event_that_the_database_refuses_once_is_kept_no_day(driven: Driven)
     assert driven.service.stored == [1] and driven.sender.totals().quarantined == 0
 
 
+def test_a_batch_that_the_database_refuses_is_sent_again_at_growing_pauses(driven: Driven) -> None:
+    def always(numbers: list[int]) -> None:
+        raise failed()
+
+    driven.service.answer = always
+    driven.emit(1, 2)
+    driven.run(2)
+    times = [at for at, numbers in driven.attempts if numbers == [1, 2]]
+    assert [round(after - before, 2) for before, after in pairwise(times)][:2] == [0.5, 1.0]
+
+
 def test_a_released_event_that_fails_again_goes_back_at_once(driven: Driven) -> None:
     driven.service.answer = lambda numbers: (_ for _ in ()).throw(failed()) if 1 in numbers else None
     driven.emit(1, *range(2, 12))

@@ -76,6 +76,7 @@ def test_connecting_takes_too_long(driver: Driver) -> None:
         assert time.monotonic() - started < 0.8
     has_form(error, RequestTimeoutError, Outcome.NOT_SENT, None)
     assert isinstance(error, TimeoutError)
+    assert "within 0.3 s, waiting for a connection" in str(error)
 
 
 def test_unknown_host(driver: Driver) -> None:
