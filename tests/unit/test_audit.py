@@ -556,6 +556,7 @@ UNPICKLED: dict[str, tuple[Any, Any]] = {
 
 def test_a_receipt_can_be_copied() -> None:
     receipt = AuditReceipt("stored", UUID(int=1), event())
+    assert not receipt.recovered
     assert copy.copy(receipt) is receipt
     assert copy.deepcopy(receipt) == receipt
     assert copy.deepcopy(receipt).event is not receipt.event

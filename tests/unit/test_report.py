@@ -67,6 +67,9 @@ def test_when_a_report_is_raised(action: str) -> None:
         assert one.raise_for_errors(strict=True) is one
 
 
+REFUSED = InternalServerError("401", problem=Problem(401), outcome=Outcome.REFUSED)
+
+
 def test_the_message_names_the_first_and_counts_the_rest() -> None:
     rows = (
         ReportRow("a", "1.0.0", "created"),
@@ -98,11 +101,18 @@ def test_the_outcome_is_the_least_certain() -> None:
     for errors, outcome in (
         ((UNKNOWN, invalid), Outcome.UNKNOWN),
         ((invalid, UNKNOWN), Outcome.UNKNOWN),
+        ((invalid,), Outcome.NOT_SENT),
+        ((REFUSED,), Outcome.REFUSED),
+        ((invalid, REFUSED), Outcome.REFUSED),
     ):
         rows = tuple(ReportRow("a", str(number), "failed", error=error) for number, error in enumerate(errors))
         with pytest.raises(BootstrapError) as caught:
             BootstrapReport(rows).raise_for_errors()
         assert caught.value.outcome is outcome
+
+
+def test_a_row_that_was_not_sent_took_no_time() -> None:
+    assert ReportRow("a", "1.0.0", "unchanged").seconds == 0
 
 
 @pytest.mark.parametrize("name", ["x" * 10_000, "a\nb", "\x1b[31m", "\ud800"])
