@@ -367,6 +367,10 @@ class AsyncSession(_Base):
                 body.error = body.error or error
             finally:
                 await response.aclose()
+                if not own and body.error is not None:
+                    # What was left half-way in the generators of httpx and httpcore ends in turns of the loop.
+                    for _ in range(_TURNS):
+                        await asyncio.sleep(0)
             answer = self._answer(response, body, built, credentials, limit)
             whole = own and answer.complete and not alone and not _is_ahead(client, exchange)
             return answer
@@ -415,6 +419,7 @@ class AsyncSession(_Base):
         return httpx.AsyncClient(transport=transport, **_own_client_options())
 
 
+_TURNS = 30
 _LIBRARIES = ("httpx", "httpcore", "h11")
 # Modules whose frames have headers in variables.
 _HOLD_HEADERS = ("httpcore", "h11", "httpx._models")

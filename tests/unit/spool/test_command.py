@@ -169,8 +169,8 @@ def test_nothing_from_outside_steers_a_terminal(capsys: Captured, spool: Path, p
     evil = "\x1b]0;x\x07\x9b31m\r\n\u202e\x7f"
     alter(
         path,
-        "INSERT INTO quarantine SELECT id, ?1, ?1, 0, NULL, emitted, time, own, body FROM event WHERE id = 3",
-        arguments=[evil],
+        "INSERT INTO quarantine SELECT id, ?, ?, 0, NULL, emitted, time, own, body FROM event WHERE id = 3",
+        arguments=[evil, evil],
     )
     left_file(spool, range(1), f"\x1b[2J\nfake:1  waiting {NAME[:6]}")
     (spool / "\udcff\x1b[31m.spool").write_bytes(b"no database at all" * 1000)

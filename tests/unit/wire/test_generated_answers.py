@@ -373,6 +373,7 @@ def judged(error: KubernautError, mocked: Mocked, operation: Operation[Any] | No
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("shard", range(SHARDS))
 @pytest.mark.parametrize("colour", ["sync", "async"])
 def test_mocked_answers(colour: str, shard: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -463,6 +464,7 @@ class Wire:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_answers_over_sockets(driver: Driver, capsys: pytest.CaptureFixture[str]) -> None:
     wire = Wire(SEED)
     counts: Counter[str] = Counter()
