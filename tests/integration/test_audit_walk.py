@@ -66,6 +66,7 @@ def traced() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("traced")
+@pytest.mark.timeout(600)
 def test_a_hundred_thousand_events(emulator: Emulator, insert: Callable[..., None]) -> None:
     # Seven in each microsecond, so that almost every page ends within one.
     insert(100_000, datetime.now(UTC) - timedelta(minutes=1), timedelta(milliseconds=5), same=7)
